@@ -1,0 +1,84 @@
+# Every target sets up what it needs. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ENGINE := serve/engine
+DIST := dist
+ENGINE_SOURCES := $(shell find $(ENGINE)/src -name '*.rs') $(ENGINE)/Cargo.toml $(ENGINE)/Cargo.lock
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: tools
+tools:
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing: install Python 3.10 or newer, or set PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "error: $(PYTHON) is older than 3.10: set PYTHON=..." >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "error: cargo is missing: install a Rust toolchain (1.88 or newer)" >&2; exit 1; }
+
+# The engine is compiled by pip; cargo's own incremental build makes a second run cheap.
+$(VENV)/.installed: pyproject.toml $(ENGINE_SOURCES) | tools
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing tfs with its dependencies into $(VENV)"
+	@$(BIN)/pip install -q --disable-pip-version-check -U pip
+	@PYTHONWARNINGS=ignore $(BIN)/pip install -q -e '.[dev]'  # setuptools warns of the top-level folders, which are meant so
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.installed ## Install the project with its tools into .venv
+
+.PHONY: demo
+demo: install ## Run the whole path on real data: train, export, optimize, serve, ask, switch versions
+	@$(BIN)/python recipes/digits_demo.py
+
+.PHONY: test
+test: install ## Run the tests
+	@cd $(ENGINE) && cargo test -q --no-default-features
+	@$(BIN)/python -m pytest -q
+
+.PHONY: lint
+lint: install typing ## Check style and types: ruff, mypy --strict, stubtest, rustfmt, clippy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@cd build/typing && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml -p tfs
+	@cd build/typing && MYPYPATH=. ../../$(BIN)/stubtest --mypy-config-file ../../pyproject.toml tfs.serve._engine
+	@cd $(ENGINE) && cargo fmt --check
+	@cd $(ENGINE) && PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy -q --all-targets -- -D warnings
+
+# mypy does not follow the mapping of the top-level folders to `tfs.*`; a folder of links shows it the installed layout.
+.PHONY: typing
+typing:
+	@mkdir -p build/typing/tfs
+	@for package in cli exporters transforms savedmodel serve; do ln -sfn ../../../$$package build/typing/tfs/$$package; done
+
+.PHONY: format
+format: install ## Format Python and Rust
+	@$(BIN)/ruff check -q --fix .
+	@$(BIN)/ruff format -q .
+	@cd $(ENGINE) && cargo fmt
+
+.PHONY: wheel
+wheel: tools ## Build a wheel that runs on every CPython from 3.10 on (dist/)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@rm -rf build/lib* build/bdist* # setuptools would pack modules that have been deleted since
+	@$(BIN)/pip wheel -q --disable-pip-version-check --no-deps -w $(DIST) .
+	@ls $(DIST)/*.whl
+
+.PHONY: bench
+bench: install ## Measure the server beside its own limits (docs/benchmarks.md)
+	@for tool in h2load wrk; do command -v $$tool >/dev/null || { echo "error: $$tool is missing: run 'make bench-tools' or install nghttp2 and wrk" >&2; exit 1; }; done
+	@$(BIN)/python bench/run.py
+
+.PHONY: bench-tools
+bench-tools: ## Install the load generators with apt
+	@command -v apt-get >/dev/null || { echo "error: no apt-get here: install h2load (nghttp2) and wrk by your own package manager" >&2; exit 1; }
+	@apt-get update -q && apt-get install -y -q nghttp2-client wrk
+
+.PHONY: clean
+clean: ## Remove what was built, but not .venv
+	@rm -rf build dist *.egg-info .demo $(ENGINE)/target serve/_engine*.so $(VENV)/.installed

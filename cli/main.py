@@ -1,0 +1,76 @@
+"""The `tfs` command: subcommands, version, and the one place where errors become one line and an exit code.
+
+Nothing here or in a subcommand's module imports TensorFlow, numpy or pydantic at the top: `tfs --help` answers at once.
+"""
+
+import sys
+from importlib import import_module
+from typing import Annotated, NoReturn
+
+import typer
+
+from tfs.savedmodel.errors import TfsError
+
+__all__ = ["app", "main"]
+
+# In the order of the help text. Each module has `register(app)`, which adds its subcommand.
+_COMMANDS: tuple[str, ...] = ("export", "optimize", "warmup", "inspect", "serve", "run", "predict")
+
+app = typer.Typer(
+    name="tfs",
+    help="From a trained TensorFlow model to a production endpoint: export, optimize, warm up, inspect, serve.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich would draw boxes around the same text for twice the time
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from tfs.cli.version import version_lines
+
+        typer.echo("\n".join(version_lines()))
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print versions and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Add the traceback to an error.")] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+for _name in _COMMANDS:
+    import_module(f"tfs.cli.{_name}").register(app)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one line on stderr and exit code 1 or 2."""
+    try:
+        # Not standalone, so that what Typer has to complain about arrives here too; Ctrl-C comes back as 130.
+        sys.exit(app(prog_name="tfs", standalone_mode=False))
+    except TfsError as error:
+        if "--debug" in sys.argv:
+            raise
+        _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        _fail(_usage_message(error), error.exit_code)
+    except typer.Abort:
+        _fail("aborted", 1)
+
+
+def _usage_message(error: typer.TyperException) -> str:
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    context = getattr(error, "ctx", None)
+    return f"{message} (see `{context.command_path} --help`)" if context else message
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(exit_code)

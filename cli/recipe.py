@@ -1,0 +1,188 @@
+"""What a recipe may say, and how its stages become one published version."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tfs.savedmodel.errors import TfsError, UsageError
+
+__all__ = [
+    "ExportStage",
+    "Inspection",
+    "OptimizeStage",
+    "Recipe",
+    "RecipeResult",
+    "WarmupStage",
+    "read_recipe",
+    "run_recipe",
+]
+
+_STAGES = ("export", "optimize", "warmup", "publish")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExportStage(_Section):
+    """Options of `tfs export`."""
+
+    source: str = Field(description="A .keras or .h5 file, or pkg.mod:object, or file.py:object.")
+    signatures: dict[str, str] = Field(default={}, description="Signature name -> pkg.mod:fn or file.py:fn.")
+
+
+class OptimizeStage(_Section):
+    """Options of `tfs optimize`."""
+
+    transforms: str | None = Field(default=None, description="The transform string; left out: the default pipeline.")
+    verify_result: bool = Field(default=True, alias="verify", description="Compare the result with the original.")
+    rtol: float = Field(default=1e-3, gt=0, description="Tolerance, relative to the largest value of an output.")
+    atol: float = Field(default=1e-6, ge=0, description="Tolerance on top of it.")
+
+
+class WarmupStage(_Section):
+    """Options of `tfs warmup`; without data the records are generated."""
+
+    data: Path | None = Field(default=None, description="JSON lines (.jsonl) or arrays by input name (.npz).")
+    signature: str = Field(default="serving_default", description="The signature, where the data names none.")
+    records: int | None = Field(default=None, ge=1, le=1000, description="At most this many records.")
+
+
+class Recipe(_Section):
+    """The stages from a trained model to a published version; those left out are skipped."""
+
+    output: Path = Field(description="The base path: the version appears as OUTPUT/VERSION.")
+    version: int | None = Field(default=None, ge=0, description="The version; left out: one more than the highest.")
+    export: ExportStage
+    optimize: OptimizeStage | None = None
+    warmup: WarmupStage | None = None
+
+
+class Inspection(_Section):
+    """What `tfs inspect` finds in the finished version; one with problems is not published."""
+
+    signatures: list[str]
+    nodes: int
+    bytes: int
+
+
+class RecipeResult(_Section):
+    """What a run has published."""
+
+    path: Path
+    version: int
+    optimized: dict[str, Any] | None
+    warmup_records: int | None
+    inspection: Inspection
+
+
+def read_recipe(file: Path, changes: list[str]) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        file: the YAML file.
+        changes: `key.key=value` each, in place of what the file says; values are YAML.
+
+    Raises:
+        TfsError: the file cannot be read or is no YAML.
+        UsageError: a key or value is not what a recipe has.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TfsError(f"recipe `{file}` cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TfsError(f"recipe `{file}` is no YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"recipe `{file}` holds no mapping of keys", "see docs/run.md for an example")
+    for change in changes:
+        _apply(content, change)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UsageError(f"recipe `{file}`, key `{key}`: {first['msg']}", "see docs/run.md for all keys") from error
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    path, equals, value = change.partition("=")
+    if not equals or not path:
+        raise UsageError(f"--set `{change}` is not KEY=VALUE", "--set export.source=other.keras")
+    *parents, last = path.split(".")
+    for parent in parents:
+        if content.get(parent) is None:
+            content[parent] = {}
+        below = content[parent]
+        if not isinstance(below, dict):
+            raise UsageError(f"--set `{path}`: `{parent}` is a value and has no keys")
+        content = below
+    try:
+        content[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set `{change}`: the value is no YAML: {error}") from error
+
+
+def run_recipe(recipe: Recipe, progress: Callable[[str, int, int], None]) -> RecipeResult:
+    """Run the stages in a folder that no server looks at, then publish the finished version by one rename.
+
+    A server that polls the base path sees the version optimized and with its warm-up records, or not at all.
+    """
+    from tfs.exporters.keras_export import export_keras, next_version
+    from tfs.savedmodel.publishing import publish_directory
+
+    number = next_version(recipe.output) if recipe.version is None else recipe.version
+    target = recipe.output / str(number)
+    with publish_directory(target) as staging, tempfile.TemporaryDirectory(prefix="tfs-run-") as scratch:
+        progress(_STAGES[0], 0, len(_STAGES))
+        exported = export_keras(
+            recipe.export.source, Path(scratch), version=number, signatures=recipe.export.signatures
+        ).path
+        progress(_STAGES[1], 1, len(_STAGES))
+        finished, optimized = _optimize(recipe.optimize, exported, Path(scratch))
+        progress(_STAGES[2], 2, len(_STAGES))
+        records = _warm_up(recipe.warmup, finished)
+        progress(_STAGES[3], 3, len(_STAGES))
+        inspection = _inspect(finished)
+        shutil.copytree(finished, staging, dirs_exist_ok=True)
+    return RecipeResult(path=target, version=number, optimized=optimized, warmup_records=records, inspection=inspection)
+
+
+def _optimize(stage: OptimizeStage | None, exported: Path, scratch: Path) -> tuple[Path, dict[str, Any] | None]:
+    if stage is None:
+        return exported, None
+    from tfs.transforms.optimize import optimize
+    from tfs.transforms.verify import Tolerance
+
+    tolerance = Tolerance(rtol=stage.rtol, atol=stage.atol) if stage.verify_result else None
+    report = optimize(exported, scratch / "optimized", transforms=stage.transforms, verification=tolerance)
+    # The folders it names are gone when the run has ended.
+    return report.output, {
+        key: value for key, value in report.to_dict().items() if key not in ("saved_model", "output")
+    }
+
+
+def _warm_up(stage: WarmupStage | None, version: Path) -> int | None:
+    if stage is None:
+        return None
+    from tfs.savedmodel.warmup_sources import add_warmup
+
+    return add_warmup(version, stage.data, signature_name=stage.signature, records=stage.records)
+
+
+def _inspect(version: Path) -> Inspection:
+    from tfs.savedmodel.description import describe
+
+    description = describe(version)
+    if description.problems:
+        raise TfsError(f"the version was not published: {description.problems[0]}")
+    return Inspection(
+        signatures=sorted(description.signatures),
+        nodes=description.nodes + description.function_nodes,
+        bytes=description.graph_size + description.variables_size,
+    )

@@ -1,0 +1,1 @@
+"""Writing servable SavedModel versions from Keras models."""

@@ -1,0 +1,38 @@
+"""Importing TensorFlow and Keras without their talk on stderr."""
+
+import logging
+import os
+import sys
+
+from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.native_log import hold_back_native_log
+
+__all__ = ["import_keras"]
+
+
+def import_keras() -> None:
+    """Import TensorFlow and Keras 3 on TensorFlow; nothing is written to stderr on the way.
+
+    Raises:
+        TfsError: TensorFlow cannot be imported, or Keras is older than 3 or set to another backend.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if "tensorflow.python" not in sys.modules:
+        with hold_back_native_log():
+            _import()
+    import keras
+
+    if keras.__version__.split(".")[0] != "3":
+        raise TfsError(f"Keras {keras.__version__} is installed, export needs Keras 3", "pip install 'keras>=3'")
+    if keras.backend.backend() != "tensorflow":
+        raise TfsError(f"Keras runs on {keras.backend.backend()}, export needs TensorFlow", "KERAS_BACKEND=tensorflow")
+
+
+def _import() -> None:
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise TfsError(f"TensorFlow cannot be imported: {error}", "pip install tensorflow") from error
+    tf.config.list_logical_devices()  # looks for GPUs, and says so

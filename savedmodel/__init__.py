@@ -1,0 +1,1 @@
+"""Reading and describing SavedModels and warm-up files without importing TensorFlow."""

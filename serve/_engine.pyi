@@ -1,0 +1,143 @@
+"""The Rust data plane: gRPC and REST in front of TensorFlow's C API."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import final
+
+__all__ = ["Addresses", "Engine", "EngineError", "LoadReport", "__version__"]
+
+__version__: str
+
+class EngineError(Exception):
+    """A failure inside the engine.
+
+    `code` is the canonical gRPC status code (5 is NOT_FOUND), `code_name` its name, `message` one line of text.
+    """
+
+    code: int
+    code_name: str
+    message: str
+
+@final
+class LoadReport:
+    """What loading one version took."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from the start of the load until the version could be routed, warm-up included."""
+    @property
+    def warmup_records(self) -> int:
+        """How many warm-up records were replayed."""
+    @property
+    def signatures(self) -> list[str]:
+        """The names of the signatures, sorted."""
+
+@final
+class Addresses:
+    """Where the engine listens: `host:port` with the port that was really bound, or None if that protocol is off."""
+
+    @property
+    def grpc(self) -> str | None: ...
+    @property
+    def rest(self) -> str | None: ...
+
+@final
+class Engine:
+    """One process-wide TensorFlow with any number of loaded versions, and the listeners in front of them.
+
+    All methods may be called from any thread; those that block release the GIL. Every failure raises EngineError.
+
+    Args:
+        tensorflow_library: path of `libtensorflow_cc.so.2`; opened here, once per process.
+        op_libraries: custom-op libraries, loaded when the first model asks for an op that TensorFlow does not know
+            (none if left out).
+        session_config: a serialized `tensorflow.ConfigProto` for every session (an empty one if left out).
+        in_caller_thread: run graphs in the thread that calls TensorFlow instead of its inter-op pool. Small models gain
+            most: the hand-over between threads costs more than their arithmetic.
+        run_threads: threads that run models; 0 means one per CPU.
+        batch_threads: threads that run batches; 0 means that no version can be batched.
+        batch_pool_name: what metrics call these threads.
+    """
+
+    def __new__(
+        cls,
+        *,
+        tensorflow_library: str,
+        op_libraries: Sequence[str] = ...,
+        session_config: bytes = ...,
+        in_caller_thread: bool = True,
+        run_threads: int = 0,
+        batch_threads: int = 0,
+        batch_pool_name: str = "batch_threads",
+    ) -> Engine: ...
+    @property
+    def tensorflow_version(self) -> str:
+        """The version that the opened library reports."""
+    def load(
+        self,
+        model: str,
+        version: int,
+        path: str,
+        *,
+        tags: Sequence[str] = ...,
+        warmup: bool = True,
+        warmup_iterations: int = 1,
+        batching: Mapping[str, object] | None = None,
+    ) -> LoadReport:
+        """Load the SavedModel in `path` and replay its warm-up records; it is not reachable before `route`.
+
+        The meta graph is the one with exactly these tags (`serve` if left out). Blocks; any failure (broken files,
+        wrong tags, a failing warm-up record) leaves nothing behind.
+        `batching` has the keys of `tfs.serve.batching.BatchingParameters`; None runs each request alone.
+        """
+    def route(self, model: str, versions: Sequence[int], labels: Mapping[str, int]) -> None:
+        """Set, in one atomic step, which loaded versions of `model` requests may reach (none: the model is gone)."""
+    def publish(self, model: str, states: Sequence[tuple[int, int, int, str]]) -> None:
+        """Set what GetModelStatus answers for `model`: (version, state, error code, error message), newest first.
+
+        States are those of `ModelVersionStatus`: START 10, LOADING 20, AVAILABLE 30, UNLOADING 40, END 50.
+        """
+    def unload(self, model: str, version: int) -> None:
+        """Wait until no request uses the version any more, then free it. It must not be routed any longer."""
+    def listen(
+        self,
+        *,
+        grpc: str | None,
+        rest: str | None,
+        grpc_socket: str | None = None,
+        tls: tuple[str, str, str | None, bool] | None = None,
+        rest_timeout_ms: int = 30000,
+        check_method_name: bool = False,
+        tensor_content: bool = False,
+        cors: bool = False,
+        metrics_path: str | None = None,
+        http2: Mapping[str, int] = ...,
+        reload_config: Callable[[bytes], tuple[int, str]] | None = None,
+        descriptors: Callable[[], bytes] | None = None,
+    ) -> Addresses:
+        """Open the ports; if one cannot be opened, none is.
+
+        Args:
+            grpc: `host:port`; port 0 takes a free one, None leaves the protocol off.
+            rest: as `grpc`.
+            grpc_socket: path of a unix socket for gRPC; a file that a former server left there is replaced.
+            tls: for gRPC, PEM texts: server key, server certificate, the clients' authority or None; and whether a
+                client must show a certificate.
+            rest_timeout_ms: how long a REST request may run; 0 or less is no limit.
+            check_method_name: Classify and Regress insist on the method_name of a signature.
+            tensor_content: Predict replies carry numbers as `tensor_content`.
+            cors: REST replies allow web pages of any origin to read them.
+            metrics_path: where REST shows the metrics to Prometheus; None shows them nowhere.
+            http2: limits of the gRPC listeners; any of keepalive_time_ms, keepalive_timeout_ms, max_connection_age_ms,
+                max_connection_age_grace_ms, max_concurrent_streams, max_receive_message_bytes. Left out is no limit.
+            reload_config: called with each serialized `ReloadConfigRequest`, on a thread of its own; it may block, and
+                returns a canonical status code (0 is OK) with a message. Without it the request is UNIMPLEMENTED.
+            descriptors: called when the first client asks for server reflection; returns a serialized
+                `FileDescriptorSet` of all services. Without it there is no reflection.
+        """
+    def run_loop(self, model: str, version: int, request: bytes, *, seconds: float, threads: int) -> float:
+        """Return calls/s of a loop over the session with no network: the in-process limit, for benchmarks.
+
+        `request` is a serialized `PredictRequest`; it is decoded once, outside of the loop.
+        """
+    def shutdown(self, drain_seconds: float) -> bool:
+        """Stop accepting, wait up to `drain_seconds` for requests under way, close; True if all were answered."""

@@ -1,0 +1,172 @@
+//! The queues with pieces that are nothing but numbers.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Rows `first..first + rows` of request `id`.
+#[derive(Clone, Debug, PartialEq)]
+struct Item {
+    queue: u8,
+    id: usize,
+    first: usize,
+    rows: usize,
+    dead: bool,
+    limits: Limits,
+}
+
+impl Piece for Item {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+    fn shares_queue(&self, other: &Item) -> bool {
+        self.queue == other.queue
+    }
+    fn is_dead(&self, _: Instant) -> bool {
+        self.dead
+    }
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+    fn cut(&mut self, rows: usize) -> Item {
+        let head = Item { rows, ..self.clone() };
+        (self.first, self.rows) = (self.first + rows, self.rows - rows);
+        head
+    }
+}
+
+const LIMITS: Limits =
+    Limits { largest_task: 8, largest_batch: 8, most_batches: 2, timeout: Duration::ZERO, splits: false };
+const SPLITTING: Limits = Limits { largest_task: 20, largest_batch: 4, splits: true, ..LIMITS };
+const PATIENT: Limits = Limits { timeout: Duration::from_secs(1), ..LIMITS };
+
+fn item(queue: u8, id: usize, rows: usize, limits: Limits) -> Item {
+    Item { queue, id, first: 0, rows, dead: false, limits }
+}
+
+/// Ids and rows of the next batch.
+fn popped(queues: &mut Queues<Item>, now: Instant) -> Vec<(usize, usize)> {
+    match queues.pop(now) {
+        Next::Batch(batch) => batch.iter().map(|item| (item.id, item.rows)).collect(),
+        other => panic!("no batch but {other:?}"),
+    }
+}
+
+#[test]
+fn what_does_not_fit_begins_the_next_batch() {
+    let (mut queues, now) = (Queues::default(), Instant::now());
+    for (id, rows) in [(0, 5), (1, 3), (2, 1), (3, 7)] {
+        queues.push(item(0, id, rows, LIMITS), now).expect("room");
+    }
+    assert_eq!(popped(&mut queues, now), [(0, 5), (1, 3)]);
+    assert_eq!(popped(&mut queues, now), [(2, 1), (3, 7)]);
+    assert_eq!(queues.pop(now), Next::Idle);
+    assert!(queues.is_empty());
+}
+
+#[test]
+fn a_batch_waits_for_its_timeout_or_until_it_is_full() {
+    let (mut queues, now) = (Queues::default(), Instant::now());
+    assert!(queues.push(item(0, 0, 5, PATIENT), now).expect("room"), "a batch began");
+    assert_eq!(queues.pop(now), Next::Wait(now + PATIENT.timeout));
+    let later = now + PATIENT.timeout / 2;
+    assert!(!queues.push(item(0, 1, 1, PATIENT), later).expect("room"), "nothing new for a thread");
+    assert_eq!(queues.pop(later), Next::Wait(now + PATIENT.timeout), "the first piece counts");
+    assert!(queues.push(item(0, 2, 2, PATIENT), later).expect("room"), "full");
+    assert_eq!(popped(&mut queues, later), [(0, 5), (1, 1), (2, 2)]);
+    queues.push(item(0, 3, 1, PATIENT), now).expect("room");
+    assert_eq!(popped(&mut queues, now + PATIENT.timeout), [(3, 1)]);
+}
+
+#[test]
+fn a_full_queue_is_upstreams_answer() {
+    let (mut queues, now) = (Queues::default(), Instant::now());
+    for id in 0..2 {
+        queues.push(item(0, id, 6, LIMITS), now).expect("room");
+    }
+    let error = queues.push(item(0, 2, 3, LIMITS), now).expect_err("full");
+    assert_eq!(error.code, Code::Unavailable);
+    assert!(error.message.starts_with(
+        "The batch scheduling queue to which this task was submitted is full; task size is 3 but scheduling capacity is \
+         only 2 (num_enqueued_batches=2, max_enqueued_batches=2,"
+    ));
+    queues.push(item(0, 3, 2, LIMITS), now).expect("the open batch has room for two");
+    queues.push(item(1, 4, 8, LIMITS), now).expect("another queue");
+}
+
+#[test]
+fn too_large_a_request_is_refused() {
+    let error = Queues::default().push(item(0, 0, 9, LIMITS), Instant::now()).expect_err("too large");
+    assert_eq!(
+        (error.code, error.message.as_str()),
+        (Code::InvalidArgument, "Task size 9 is larger than maximum input batch size 8")
+    );
+}
+
+#[test]
+fn queues_take_turns() {
+    let (mut queues, now) = (Queues::default(), Instant::now());
+    for (queue, id) in [(0, 0), (0, 1), (1, 2), (1, 3), (2, 4)] {
+        queues.push(item(queue, id, 8, LIMITS), now).expect("room");
+    }
+    let order: Vec<_> = (0..5).map(|_| popped(&mut queues, now)[0].0).collect();
+    assert_eq!(order, [0, 2, 4, 1, 3]);
+}
+
+#[test]
+fn the_dead_never_leave_and_keep_no_place() {
+    let (mut queues, now) = (Queues::default(), Instant::now());
+    queues.push(Item { dead: true, ..item(0, 0, 8, LIMITS) }, now).expect("room");
+    queues.push(item(0, 1, 8, LIMITS), now).expect("room");
+    queues.push(item(0, 2, 8, LIMITS), now).expect("the place of the dead one");
+    assert_eq!(queues.take_dead().len(), 1);
+    assert_eq!(popped(&mut queues, now), [(1, 8)]);
+    assert_eq!(popped(&mut queues, now), [(2, 8)]);
+    queues.push(Item { dead: true, ..item(0, 3, 1, LIMITS) }, now).expect("room");
+    assert_eq!(queues.pop(now), Next::Idle);
+}
+
+#[test]
+fn pieces_without_rows_do_not_go_on_for_ever() {
+    let (mut queues, now) = (Queues::default(), Instant::now());
+    let outcomes: Vec<_> = (0..20).map(|id| queues.push(item(0, id, 0, LIMITS), now).is_ok()).collect();
+    assert_eq!(outcomes.iter().filter(|taken| **taken).count(), 16);
+}
+
+#[test]
+fn a_large_request_is_split_into_the_room_there_is() {
+    let (mut queues, now) = (Queues::default(), Instant::now());
+    let limits = Limits { most_batches: 3, ..SPLITTING };
+    queues.push(item(0, 0, 3, limits.clone()), now).expect("room");
+    queues.push(item(0, 1, 7, limits.clone()), now).expect("room");
+    let error = queues.push(item(0, 2, 3, limits), now).expect_err("two rows are left");
+    assert_eq!(error.code, Code::Unavailable);
+    assert_eq!(popped(&mut queues, now), [(0, 3), (1, 1)]);
+    assert_eq!(popped(&mut queues, now), [(1, 4)]);
+    assert_eq!(popped(&mut queues, now), [(1, 2)]);
+}
+
+proptest! {
+    #[test]
+    fn every_row_leaves_once_and_in_order(
+        pushes in prop::collection::vec((0u8..3, 0usize..12), 1..60), splits: bool, largest in 1usize..6
+    ) {
+        let largest_batch = if splits { largest } else { 12 };
+        let limits = Limits { largest_task: 12, largest_batch, most_batches: 1000, timeout: Duration::ZERO, splits };
+        let (mut queues, now) = (Queues::default(), Instant::now());
+        for (id, (queue, rows)) in pushes.iter().enumerate() {
+            queues.push(item(*queue, id, *rows, limits.clone()), now).expect("room for all");
+        }
+        let mut seen = vec![Vec::new(); pushes.len()];
+        while let Next::Batch(batch) = queues.pop(now) {
+            prop_assert!(batch.iter().map(Piece::rows).sum::<usize>() <= largest_batch);
+            prop_assert!(batch.iter().all(|item| item.queue == batch[0].queue));
+            for item in batch {
+                seen[item.id].extend(item.first..item.first + item.rows);
+            }
+        }
+        for (rows, (_, wanted)) in seen.iter().zip(&pushes) {
+            prop_assert_eq!(rows, &(0..*wanted).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The engine without Python: models, routes and listeners of one process.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use crate::batching::{BatchThreads, Batching, BatchingOptions};
+use crate::error::{Code, Error, Result};
+use crate::health::HealthTable;
+use crate::listen_options::ListenOptions;
+use crate::listeners::{Listeners, runtime_error};
+use crate::messages::ModelVersionStatus;
+use crate::metrics::Metrics;
+use crate::predict::{self, PredictRequest};
+use crate::routing::Routes;
+use crate::run_threads::RunThreads;
+use crate::servable::Servable;
+use crate::serving::Serving;
+use crate::tensorflow::{self, SessionOptions};
+use crate::warmup;
+
+/// What `Engine::load` reports.
+pub struct Loaded {
+    pub seconds: f64,
+    pub warmup_records: usize,
+    pub signatures: Vec<String>,
+}
+
+/// What is to be loaded.
+pub struct LoadRequest<'a> {
+    pub model: &'a str,
+    pub version: i64,
+    pub path: &'a Path,
+    pub tags: &'a [String],
+    /// How often each warm-up record is replayed; None skips the warm-up.
+    pub warmup_iterations: Option<usize>,
+    /// How its requests are batched; None runs each alone.
+    pub batching: Option<BatchingOptions>,
+}
+
+/// The threads that run batches.
+pub struct BatchPool<'a> {
+    pub threads: usize,
+    pub name: &'a str,
+}
+
+pub struct Engine {
+    runtime: Runtime,
+    run_threads: RunThreads,
+    batch_threads: Option<Arc<BatchThreads>>,
+    routes: Arc<Routes>,
+    session_options: SessionOptions,
+    /// Custom-op libraries that no model has asked for yet.
+    op_libraries: Mutex<Vec<String>>,
+    servables: Mutex<HashMap<(String, i64), Arc<Servable>>>,
+    listeners: Mutex<Option<Listeners>>,
+    health: HealthTable,
+    metrics: Arc<Metrics>,
+}
+
+impl Engine {
+    pub fn new(
+        library: &Path,
+        op_libraries: Vec<String>,
+        session_options: SessionOptions,
+        run_threads: usize,
+        batch_pool: Option<BatchPool>,
+    ) -> Result<Engine> {
+        tensorflow::open(library)?;
+        drop(tensorflow::Session::empty(&session_options)?);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("tfs-io")
+            .enable_all()
+            .build()
+            .map_err(|error| runtime_error(&error))?;
+        let metrics = Arc::new(Metrics::new()?);
+        let batch_threads = batch_pool.map(|pool| start_batch_threads(&pool, &metrics)).transpose()?;
+        let health = runtime.block_on(HealthTable::new());
+        Ok(Engine {
+            runtime,
+            run_threads: RunThreads::start(run_threads).map_err(|error| runtime_error(&error))?,
+            batch_threads,
+            routes: Arc::default(),
+            session_options,
+            op_libraries: Mutex::new(op_libraries),
+            servables: Mutex::default(),
+            listeners: Mutex::default(),
+            health,
+            metrics,
+        })
+    }
+
+    /// Load a version and replay its warm-up records. It is not reachable before `route`.
+    pub fn load(&self, request: &LoadRequest) -> Result<Loaded> {
+        let start = Instant::now();
+        let path = request.path.to_string_lossy();
+        let servable = self.load_servable(request);
+        self.metrics.load(&path, start.elapsed(), servable.as_ref().err().map(|error| error.code));
+        let servable = Arc::new(servable?);
+        let warmup_records = match request.warmup_iterations {
+            Some(iterations) => {
+                let start = Instant::now();
+                let replayed = warmup::replay(&servable, request.path, iterations);
+                self.metrics.warmup(&path, start.elapsed(), &replayed);
+                replayed?
+            }
+            None => 0,
+        };
+        let signatures = servable.definitions().keys().cloned().collect();
+        let key = (request.model.to_owned(), request.version);
+        lock(&self.servables).insert(key, servable);
+        Ok(Loaded { seconds: start.elapsed().as_secs_f64(), warmup_records, signatures })
+    }
+
+    fn load_servable(&self, request: &LoadRequest) -> Result<Servable> {
+        let batching = request.batching.as_ref().map(|options| self.batching(options)).transpose()?;
+        let load = || Servable::load(request, &self.session_options, batching.clone(), &self.metrics);
+        match load() {
+            // Only now, since loading all of tensorflow-text's libraries takes a second and 70 MB.
+            Err(error) if error.message.contains("Op type not registered") && self.load_op_libraries()? => load(),
+            outcome => outcome,
+        }
+    }
+
+    fn batching(&self, options: &BatchingOptions) -> Result<Arc<Batching>> {
+        let pool = self.batch_threads.as_ref().ok_or_else(|| {
+            Error::new(Code::FailedPrecondition, "the engine was started without threads for batches")
+        })?;
+        Ok(Arc::new(Batching::new(options.clone(), Arc::clone(pool))?))
+    }
+
+    /// Load the custom-op libraries that wait; false if there were none.
+    fn load_op_libraries(&self) -> Result<bool> {
+        let mut libraries = lock(&self.op_libraries);
+        if libraries.is_empty() {
+            return Ok(false);
+        }
+        for library in libraries.iter() {
+            tensorflow::load_op_library(library)?;
+        }
+        libraries.clear();
+        Ok(true)
+    }
+
+    /// Let requests reach exactly these versions.
+    pub fn route(&self, model: &str, versions: &[i64], labels: HashMap<String, i64>) -> Result<()> {
+        let loaded = lock(&self.servables);
+        let versions = versions
+            .iter()
+            .map(|version| {
+                let servable = loaded.get(&(model.to_owned(), *version)).ok_or_else(|| not_loaded(model, *version))?;
+                Ok((*version, Arc::clone(servable)))
+            })
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        self.runtime.block_on(self.health.set_model(model, !versions.is_empty()));
+        self.routes.route(model, versions, labels);
+        Ok(())
+    }
+
+    /// Set what GetModelStatus answers.
+    pub fn publish(&self, model: &str, states: Vec<ModelVersionStatus>) {
+        self.routes.publish(model, states);
+    }
+
+    /// Wait until no request uses the version, then free it.
+    pub fn unload(&self, model: &str, version: i64) -> Result<()> {
+        if self.routes.is_routed(model, version) {
+            let message = format!("version {version} of model {model} is still routed");
+            return Err(Error::new(Code::FailedPrecondition, message));
+        }
+        let mut servable =
+            lock(&self.servables).remove(&(model.to_owned(), version)).ok_or_else(|| not_loaded(model, version))?;
+        // Requests hold clones. An unload is rare and may take its time, so it looks now and then instead of making
+        // every request tell it.
+        loop {
+            match Arc::try_unwrap(servable) {
+                Ok(last) => {
+                    drop(last);
+                    self.metrics.drop_version(model, version);
+                    return Ok(());
+                }
+                Err(shared) => servable = shared,
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Open the ports.
+    pub fn listen(&self, options: ListenOptions) -> Result<Ports> {
+        let mut listeners = lock(&self.listeners);
+        if listeners.is_some() {
+            return Err(Error::new(Code::FailedPrecondition, "this engine listens already"));
+        }
+        let serving = Serving {
+            routes: Arc::clone(&self.routes),
+            run_threads: self.run_threads.clone(),
+            metrics: Arc::clone(&self.metrics),
+            answering: options.answering.clone(),
+            reload_config: options.reload_config.clone(),
+        };
+        let opened = self.runtime.block_on(Listeners::open(&options, serving, self.health.service()))?;
+        let ports = Ports { grpc: opened.grpc.map(|at| at.to_string()), rest: opened.rest.map(|at| at.to_string()) };
+        *listeners = Some(opened);
+        Ok(ports)
+    }
+
+    /// Close the ports after up to `drain`; true if every request under way was answered.
+    pub fn shutdown(&self, drain: Duration) -> bool {
+        let listeners = lock(&self.listeners).take();
+        listeners.is_none_or(|listeners| listeners.shutdown(self.runtime.handle(), drain))
+    }
+
+    /// Calls per second of `threads` threads that run `request` over and over, with no network between.
+    pub fn run_loop(&self, model: &str, version: i64, request: &[u8], seconds: f64, threads: usize) -> Result<f64> {
+        let servable = lock(&self.servables)
+            .get(&(model.to_owned(), version))
+            .cloned()
+            .ok_or_else(|| not_loaded(model, version))?;
+        let request = PredictRequest::parse(request)?;
+        let call = predict::decode(&servable, &request)?.call;
+        let start = Instant::now();
+        let duration = Duration::try_from_secs_f64(seconds).map_err(|error| Error::invalid(error.to_string()))?;
+        let count_runs = || -> Result<u64> {
+            let mut count = 0;
+            while start.elapsed() < duration {
+                servable.run(&call)?;
+                count += 1;
+            }
+            Ok(count)
+        };
+        let counts = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(count_runs)).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap_or(Ok(0))).collect::<Result<Vec<u64>>>()
+        })?;
+        Ok(counts.iter().sum::<u64>() as f64 / start.elapsed().as_secs_f64())
+    }
+}
+
+/// The addresses that were bound.
+pub struct Ports {
+    pub grpc: Option<String>,
+    pub rest: Option<String>,
+}
+
+fn start_batch_threads(pool: &BatchPool, metrics: &Metrics) -> Result<Arc<BatchThreads>> {
+    let started = BatchThreads::start(pool.threads, pool.name, metrics.batching(pool.name)?);
+    Ok(Arc::new(started.map_err(|error| runtime_error(&error))?))
+}
+
+fn not_loaded(model: &str, version: i64) -> Error {
+    Error::new(Code::NotFound, format!("version {version} of model {model} is not loaded"))
+}
+
+/// A panic while the lock was held cannot leave these maps half-changed, so its poison is ignored.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,152 @@
+//! Classify, Regress and MultiInference.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+use tonic::codegen::BoxFuture;
+use tonic::server::UnaryService;
+use tonic::{Request, Response, Status};
+
+use super::deadline;
+use crate::call::Call;
+use crate::error::{Error, Result};
+use crate::examples;
+use crate::inference::{self, Answer, Method};
+use crate::messages::{
+    ClassificationResponse, ExamplesRequest, InferenceResult, Int64Value, ModelSpec, MultiInferenceRequest,
+    MultiInferenceResponse, RegressionResponse,
+};
+use crate::metrics::Entrypoint;
+use crate::servable::Servable;
+use crate::serving::Serving;
+use crate::signature::Signature;
+use crate::tensorflow::Tensor;
+
+/// PredictionService.Classify.
+pub struct Classify(pub Serving);
+
+/// PredictionService.Regress.
+pub struct Regress(pub Serving);
+
+/// PredictionService.MultiInference.
+pub struct MultiInference(pub Serving);
+
+type BoxedReply = Box<dyn FnOnce(&Servable, Vec<Tensor>) -> Result<Vec<u8>> + Send>;
+
+/// How a method decodes its request once the servable is known.
+type Decode = Box<dyn FnOnce(&Servable) -> Result<(Call, BoxedReply)> + Send>;
+
+/// A request's servable, pinned, and what to do with it.
+type Prepared = Result<(Arc<Servable>, Decode)>;
+
+fn run_one(serving: &Serving, request: Request<Bytes>, method: Method) -> BoxFuture<Response<Vec<u8>>, Status> {
+    let serving = serving.clone();
+    Box::pin(async move {
+        let mut measured = serving.metrics.measure(Entrypoint::Grpc, method.api());
+        let deadline = deadline::deadline(request.metadata());
+        let message = request.into_inner();
+        let reply = match prepare_one(&serving, &message, method, &mut measured.model) {
+            Ok((servable, decode)) => serving.execute(servable, message.len(), deadline, decode).await,
+            Err(error) => Err(error),
+        };
+        measured.end(&reply);
+        Ok(Response::new(reply?))
+    })
+}
+
+impl UnaryService<Bytes> for Classify {
+    type Response = Vec<u8>;
+    type Future = BoxFuture<Response<Vec<u8>>, Status>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        run_one(&self.0, request, Method::Classify)
+    }
+}
+
+impl UnaryService<Bytes> for Regress {
+    type Response = Vec<u8>;
+    type Future = BoxFuture<Response<Vec<u8>>, Status>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        run_one(&self.0, request, Method::Regress)
+    }
+}
+
+impl UnaryService<Bytes> for MultiInference {
+    type Response = Vec<u8>;
+    type Future = BoxFuture<Response<Vec<u8>>, Status>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let serving = self.0.clone();
+        Box::pin(async move {
+            let deadline = deadline::deadline(request.metadata());
+            let message = request.into_inner();
+            let (servable, decode) = prepare_several(&serving, &message)?;
+            Ok(Response::new(serving.execute(servable, message.len(), deadline, decode).await?))
+        })
+    }
+}
+
+fn prepare_one(serving: &Serving, message: &Bytes, method: Method, model: &mut String) -> Prepared {
+    let request = super::parse::<ExamplesRequest>(message)?;
+    let spec = request.model_spec.ok_or_else(|| Error::invalid("Missing ModelSpec"))?;
+    model.push_str(&spec.name);
+    let servable = serving.routes.resolve(&spec.name, super::version_choice(&spec))?;
+    let check_method_name = serving.answering.check_method_name;
+    let decode = move |servable: &Servable| {
+        let plan = inference::plan_one(servable, &spec.signature_name, method, check_method_name)?;
+        let (call, answering) = inference::call(servable, vec![plan], examples::read_input(&request.input)?)?;
+        let reply = move |servable: &Servable, tensors: Vec<Tensor>| {
+            let (signature, answer) = answering.only_answer(&tensors)?;
+            let model_spec = Some(effective_spec(servable, signature));
+            Ok(match answer {
+                Answer::Classification(result) => {
+                    ClassificationResponse { model_spec, result: Some(result) }.encode_to_vec()
+                }
+                Answer::Regression(result) => RegressionResponse { model_spec, result: Some(result) }.encode_to_vec(),
+            })
+        };
+        Ok((call, Box::new(reply) as BoxedReply))
+    };
+    Ok((servable, Box::new(decode)))
+}
+
+fn effective_spec(servable: &Servable, signature: &Signature) -> ModelSpec {
+    ModelSpec {
+        name: servable.model.clone(),
+        version: Some(Int64Value { value: servable.version }),
+        version_label: None,
+        signature_name: signature.name.clone(),
+    }
+}
+
+fn prepare_several(serving: &Serving, message: &Bytes) -> Prepared {
+    let request = super::parse::<MultiInferenceRequest>(message)?;
+    let first = request.tasks.first().and_then(|task| task.model_spec.clone()).unwrap_or_default();
+    let servable = serving.routes.resolve(&first.name, super::version_choice(&first))?;
+    let check_method_name = serving.answering.check_method_name;
+    let metrics = Arc::clone(&serving.metrics);
+    let decode = move |servable: &Servable| {
+        let examples = examples::read_input(&request.input)?;
+        metrics.examples(&servable.model, inference::batch_size(&examples));
+        let plans = inference::plan_several(servable, &request.tasks, check_method_name)?;
+        let (call, answering) = inference::call(servable, plans, examples)?;
+        let reply = move |servable: &Servable, tensors: Vec<Tensor>| {
+            let results = answering.answers(&tensors)?.into_iter().map(|(signature, answer)| {
+                let model_spec = Some(effective_spec(servable, signature));
+                match answer {
+                    Answer::Classification(result) => {
+                        InferenceResult { model_spec, classification_result: Some(result), regression_result: None }
+                    }
+                    Answer::Regression(result) => {
+                        InferenceResult { model_spec, classification_result: None, regression_result: Some(result) }
+                    }
+                }
+            });
+            Ok(MultiInferenceResponse { results: results.collect() }.encode_to_vec())
+        };
+        Ok((call, Box::new(reply) as BoxedReply))
+    };
+    Ok((servable, Box::new(decode)))
+}

@@ -1,0 +1,47 @@
+//! GetModelMetadata: the signatures of a version, as they stand in the model.
+
+use bytes::Bytes;
+use prost::Message;
+use tonic::server::UnaryService;
+use tonic::{Request, Response, Status};
+
+use crate::error::{Error, Result};
+use crate::messages::{Any, GetModelMetadataRequest, GetModelMetadataResponse, Int64Value, ModelSpec};
+use crate::serving::Serving;
+
+/// PredictionService.GetModelMetadata.
+pub struct GetModelMetadata(pub Serving);
+
+impl UnaryService<Bytes> for GetModelMetadata {
+    type Response = Vec<u8>;
+    type Future = std::future::Ready<std::result::Result<Response<Vec<u8>>, Status>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let reply = metadata(&self.0, request.get_ref());
+        std::future::ready(reply.map(|reply| Response::new(reply.encode_to_vec())).map_err(Status::from))
+    }
+}
+
+fn metadata(serving: &Serving, message: &Bytes) -> Result<GetModelMetadataResponse> {
+    let request = super::parse::<GetModelMetadataRequest>(message)?;
+    let spec = request.model_spec.ok_or_else(|| Error::invalid("Missing ModelSpec"))?;
+    if request.metadata_field.is_empty() {
+        return Err(Error::invalid("GetModelMetadataRequest must specify at least one metadata_field"));
+    }
+    if let Some(field) = request.metadata_field.iter().find(|field| *field != "signature_def") {
+        return Err(Error::invalid(format!("Metadata field {field} is not supported")));
+    }
+    let servable = serving.routes.resolve(&spec.name, super::version_choice(&spec))?;
+    let signatures = Any {
+        type_url: "type.googleapis.com/tensorflow.serving.SignatureDefMap".to_owned(),
+        value: Bytes::copy_from_slice(servable.signature_def_map()),
+    };
+    Ok(GetModelMetadataResponse {
+        model_spec: Some(ModelSpec {
+            name: spec.name,
+            version: Some(Int64Value { value: servable.version }),
+            ..ModelSpec::default()
+        }),
+        metadata: [("signature_def".to_owned(), signatures)].into(),
+    })
+}

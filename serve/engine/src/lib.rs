@@ -1,0 +1,44 @@
+//! The data plane of tfs: gRPC and REST in front of TensorFlow's C API. Python decides what is served, this serves it.
+#![deny(unsafe_code)]
+#![cfg_attr(not(feature = "python"), allow(dead_code))]
+
+mod batching;
+mod call;
+mod engine;
+mod error;
+mod examples;
+mod graph_ops;
+mod grpc;
+mod health;
+mod inference;
+mod json;
+mod listen_options;
+mod listeners;
+mod messages;
+mod metrics;
+mod predict;
+#[cfg(feature = "python")]
+mod python;
+mod reload;
+mod request_body;
+mod rest;
+mod routing;
+mod run_threads;
+mod servable;
+mod serving;
+mod signature;
+mod tensor;
+mod tensorflow;
+mod warmup;
+mod wire;
+
+#[cfg(feature = "python")]
+#[pyo3::pymodule]
+fn _engine(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+    use pyo3::types::PyModuleMethods;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("EngineError", module.py().get_type::<python::EngineError>())?;
+    module.add_class::<python::Engine>()?;
+    module.add_class::<python::LoadReport>()?;
+    module.add_class::<python::Addresses>()
+}

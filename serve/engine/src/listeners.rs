@@ -1,0 +1,83 @@
+//! The open ports and how they are closed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+
+use crate::error::{Error, Result};
+use crate::listen_options::ListenOptions;
+use crate::serving::{Serving, bind};
+use crate::{grpc, rest};
+
+/// Listeners that run on the engine's threads until `shutdown`.
+pub struct Listeners {
+    pub grpc: Option<SocketAddr>,
+    pub rest: Option<SocketAddr>,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Listeners {
+    /// Open the ports that are named and begin to serve. If one cannot be opened, none is.
+    pub async fn open(options: &ListenOptions, serving: Serving, health: grpc::Health) -> Result<Listeners> {
+        let stop = CancellationToken::new();
+        let mut listeners = Listeners { grpc: None, rest: None, tasks: JoinSet::new(), stop: stop.clone() };
+        let services = grpc::Services {
+            serving: serving.clone(),
+            health,
+            tls: grpc::tls_config(options)?,
+            http2: options.http2.clone(),
+            descriptors: options.descriptors.clone(),
+        };
+        let tcp = match &options.grpc {
+            Some(address) => Some(bind("gRPC", address).await?),
+            None => None,
+        };
+        let rest = match &options.rest {
+            Some(address) => Some(bind("REST", address).await?),
+            None => None,
+        };
+        let socket = options.grpc_socket.as_deref().map(grpc::bind_socket).transpose()?;
+        if let Some((listener, address)) = tcp {
+            listeners.grpc = Some(address);
+            listeners
+                .spawn_grpc(services.clone().serve(TcpIncoming::from(listener).with_nodelay(Some(true)), stop.clone()));
+        }
+        if let Some(listener) = socket {
+            listeners.spawn_grpc(services.serve(UnixListenerStream::new(listener), stop.clone()));
+        }
+        if let Some((listener, address)) = rest {
+            listeners.rest = Some(address);
+            listeners.tasks.spawn(rest::serve(listener, serving, stop));
+        }
+        Ok(listeners)
+    }
+
+    fn spawn_grpc(&mut self, server: impl Future<Output = Result<()>> + Send + 'static) {
+        self.tasks.spawn(async move {
+            if let Err(error) = server.await {
+                eprintln!("error: {error}");
+            }
+        });
+    }
+
+    /// Accept nothing new, wait up to `drain` for the requests under way, close. True if all were answered.
+    pub fn shutdown(mut self, runtime: &Handle, drain: Duration) -> bool {
+        self.stop.cancel();
+        runtime.block_on(async {
+            let drained = tokio::time::timeout(drain, async { while self.tasks.join_next().await.is_some() {} }).await;
+            self.tasks.shutdown().await;
+            drained.is_ok()
+        })
+    }
+}
+
+/// A runtime that could not be made is the machine's fault, not the user's.
+pub fn runtime_error(error: &std::io::Error) -> Error {
+    Error::internal(format!("cannot start threads: {error}"))
+}

@@ -1,0 +1,282 @@
+//! What the server counts and times, under upstream's metric names, in Prometheus' text format.
+//!
+//! TensorFlow's `/tensorflow/serving/request_count` is `:tensorflow:serving:request_count` in Prometheus. Times are in
+//! microseconds.
+
+use std::time::{Duration, Instant};
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    exponential_buckets,
+};
+
+use crate::batching::BatchMetrics;
+use crate::error::{Code, Error, Result};
+
+/// The protocol a request came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrypoint {
+    Grpc,
+    Rest,
+}
+
+/// The method a request called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    Predict,
+    Classify,
+    Regress,
+    /// Status, metadata, and paths that name no method; REST only.
+    Other,
+}
+
+impl Api {
+    /// As upstream writes it: capitalised for gRPC and the runtime, as in the path for REST.
+    fn label(self, entrypoint: Entrypoint) -> &'static str {
+        match (self, entrypoint) {
+            (Api::Predict, Entrypoint::Grpc) => "Predict",
+            (Api::Classify, Entrypoint::Grpc) => "Classify",
+            (Api::Regress, Entrypoint::Grpc) => "Regress",
+            (Api::Predict, Entrypoint::Rest) => "predict",
+            (Api::Classify, Entrypoint::Rest) => "classify",
+            (Api::Regress, Entrypoint::Rest) => "regress",
+            (Api::Other, _) => "",
+        }
+    }
+}
+
+/// All metrics of one engine.
+pub struct Metrics {
+    registry: Registry,
+    started: Instant,
+    request_count: IntCounterVec,
+    request_latency: HistogramVec,
+    runtime_latency: HistogramVec,
+    request_example_counts: HistogramVec,
+    request_example_count_total: IntCounterVec,
+    load_attempt_count: IntCounterVec,
+    load_latency: IntCounterVec,
+    warmup_latency: HistogramVec,
+    warmup_records: IntCounterVec,
+    in_flight: IntGaugeVec,
+    resident_memory: IntGauge,
+    uptime: IntGauge,
+}
+
+/// Registers metrics as they are made.
+pub struct Maker(Registry);
+
+impl Maker {
+    pub fn counter(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    pub fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: Vec<f64>,
+    ) -> prometheus::Result<HistogramVec> {
+        let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        let metric = IntGauge::new(name, help)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Result<Metrics> {
+        Self::register().map_err(|error| Error::internal(format!("metrics cannot be registered: {error}")))
+    }
+
+    fn register() -> prometheus::Result<Metrics> {
+        let make = Maker(Registry::new());
+        // Upstream's bounds: 10 us times powers of 1.8.
+        let times = exponential_buckets(10.0, 1.8, 33)?;
+        Ok(Metrics {
+            started: Instant::now(),
+            request_count: make.counter(
+                ":tensorflow:serving:request_count",
+                "Requests by model and outcome.",
+                &["model_name", "status"],
+            )?,
+            request_latency: make.histogram(
+                ":tensorflow:serving:request_latency",
+                "Microseconds to answer a request that succeeded.",
+                &["model_name", "API", "entrypoint"],
+                times.clone(),
+            )?,
+            runtime_latency: make.histogram(
+                ":tensorflow:serving:runtime_latency",
+                "Microseconds that TensorFlow ran for a request.",
+                &["model_name", "API", "runtime"],
+                times.clone(),
+            )?,
+            request_example_counts: make.histogram(
+                ":tensorflow:serving:request_example_counts",
+                "Examples in a MultiInference request.",
+                &["model"],
+                exponential_buckets(1.0, 2.0, 15)?,
+            )?,
+            request_example_count_total: make.counter(
+                ":tensorflow:serving:request_example_count_total",
+                "Examples in all MultiInference requests.",
+                &["model"],
+            )?,
+            load_attempt_count: make.counter(
+                ":tensorflow:cc:saved_model:load_attempt_count",
+                "Attempts to load a version, by outcome.",
+                &["model_path", "status"],
+            )?,
+            load_latency: make.counter(
+                ":tensorflow:cc:saved_model:load_latency",
+                "Microseconds spent on loading a version.",
+                &["model_path"],
+            )?,
+            warmup_latency: make.histogram(
+                ":tensorflow:serving:model_warmup_latency",
+                "Microseconds to replay the warm-up records of a version.",
+                &["model_path", "status"],
+                times,
+            )?,
+            warmup_records: make.counter(
+                ":tensorflow:serving:model_warmup_records_read",
+                "Warm-up records replayed.",
+                &["model_path", "status"],
+            )?,
+            in_flight: make.gauges(
+                "tfs_requests_in_flight",
+                "Requests that a version is answering now.",
+                &["model_name", "version"],
+            )?,
+            resident_memory: make.gauge("process_resident_memory_bytes", "Memory of the server.")?,
+            uptime: make.gauge("tfs_uptime_seconds", "Seconds since the engine started.")?,
+            registry: make.0,
+        })
+    }
+
+    /// Meters for a pool of batch threads of this name.
+    pub fn batching(&self, pool: &str) -> Result<BatchMetrics> {
+        BatchMetrics::register(&Maker(self.registry.clone()), pool).map_err(|error| Error::internal(error.to_string()))
+    }
+
+    /// Begin to time a request.
+    pub fn measure(&self, entrypoint: Entrypoint, api: Api) -> Measured<'_> {
+        Measured { metrics: self, entrypoint, api, start: Instant::now(), model: String::new() }
+    }
+
+    /// The timer of a model's runs by one method.
+    pub fn runtime(&self, model: &str, api: Api) -> Histogram {
+        self.runtime_latency.with_label_values(&[model, api.label(Entrypoint::Grpc), "TF1"])
+    }
+
+    /// The number of requests under way to one version.
+    pub fn in_flight(&self, model: &str, version: i64) -> IntGauge {
+        self.in_flight.with_label_values(&[model, &version.to_string()])
+    }
+
+    /// Forget a version that is gone.
+    pub fn drop_version(&self, model: &str, version: i64) {
+        // It is not there if no request came.
+        let _ = self.in_flight.remove_label_values(&[model, &version.to_string()]);
+    }
+
+    /// Note the size of a MultiInference request.
+    pub fn examples(&self, model: &str, count: usize) {
+        self.request_example_counts.with_label_values(&[model]).observe(count as f64);
+        self.request_example_count_total.with_label_values(&[model]).inc_by(count as u64);
+    }
+
+    /// Note an attempt to load the version in `path`.
+    pub fn load(&self, path: &str, elapsed: Duration, failed: Option<Code>) {
+        let outcome = if failed.is_none() { "success" } else { "fail" };
+        self.load_attempt_count.with_label_values(&[path, outcome]).inc();
+        self.load_latency.with_label_values(&[path]).inc_by(micros(elapsed) as u64);
+    }
+
+    /// Note a replay of warm-up records.
+    pub fn warmup(&self, path: &str, elapsed: Duration, outcome: &Result<usize>) {
+        let status = status(outcome.as_ref().err().map(|error| error.code));
+        self.warmup_latency.with_label_values(&[path, status]).observe(micros(elapsed));
+        self.warmup_records.with_label_values(&[path, status]).inc_by(*outcome.as_ref().unwrap_or(&0) as u64);
+    }
+
+    /// Everything, as Prometheus reads it.
+    pub fn text(&self) -> Result<Vec<u8>> {
+        self.uptime.set(self.started.elapsed().as_secs() as i64);
+        self.resident_memory.set(resident_memory());
+        let mut out = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut out)
+            .map_err(|error| Error::internal(format!("metrics cannot be written: {error}")))?;
+        Ok(out)
+    }
+}
+
+/// A request that is being answered.
+pub struct Measured<'m> {
+    metrics: &'m Metrics,
+    entrypoint: Entrypoint,
+    api: Api,
+    start: Instant,
+    /// The model's name as requested, as soon as it is known.
+    pub model: String,
+}
+
+impl Measured<'_> {
+    /// Count the request, and time it if it succeeded.
+    pub fn end<T>(self, outcome: &Result<T>) {
+        let failed = outcome.as_ref().err().map(|error| error.code);
+        self.metrics.request_count.with_label_values(&[self.model.as_str(), status(failed)]).inc();
+        if failed.is_none() {
+            let entrypoint = if self.entrypoint == Entrypoint::Grpc { "GRPC" } else { "REST" };
+            let labels = [self.model.as_str(), self.api.label(self.entrypoint), entrypoint];
+            self.metrics.request_latency.with_label_values(&labels).observe(micros(self.start.elapsed()));
+        }
+    }
+}
+
+/// Counts a request to a version as under way for as long as it lives.
+pub struct InFlight(IntGauge);
+
+impl InFlight {
+    pub fn new(gauge: &IntGauge) -> InFlight {
+        gauge.inc();
+        InFlight(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn status(failed: Option<Code>) -> &'static str {
+    failed.map_or("OK", Code::name)
+}
+
+pub fn micros(elapsed: Duration) -> f64 {
+    elapsed.as_nanos() as f64 / 1000.0
+}
+
+/// From /proc, where there is one; 0 elsewhere.
+fn resident_memory() -> i64 {
+    const PAGE_BYTES: i64 = 4096;
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    pages.split(' ').nth(1).and_then(|pages| pages.parse::<i64>().ok()).unwrap_or_default() * PAGE_BYTES
+}

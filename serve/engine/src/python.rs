@@ -1,0 +1,240 @@
+//! The classes that Python sees; `_engine.pyi` describes them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::batching::BatchingOptions;
+use crate::engine::{self, BatchPool, LoadRequest};
+use crate::error::{Code, Error};
+use crate::grpc::reflection::Descriptors;
+use crate::listen_options::{Answering, Http2, ListenOptions, Tls};
+use crate::messages::{ModelVersionStatus, StatusProto};
+use crate::reload::ReloadConfig;
+use crate::tensorflow::{self, SessionOptions};
+
+create_exception!(_engine, EngineError, PyException, "A failure inside the engine, with its canonical status code.");
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> PyErr {
+        Python::attach(|py| {
+            let raised = EngineError::new_err(error.to_string());
+            let value = raised.value(py);
+            let attributes = value
+                .setattr("code", error.code as i32)
+                .and_then(|()| value.setattr("code_name", error.code.name()))
+                .and_then(|()| value.setattr("message", &error.message));
+            attributes.err().unwrap_or(raised)
+        })
+    }
+}
+
+#[pyclass(frozen, get_all, module = "tfs.serve._engine")]
+pub struct LoadReport {
+    seconds: f64,
+    warmup_records: usize,
+    signatures: Vec<String>,
+}
+
+#[pyclass(frozen, get_all, module = "tfs.serve._engine")]
+pub struct Addresses {
+    grpc: Option<String>,
+    rest: Option<String>,
+}
+
+#[pyclass(frozen, module = "tfs.serve._engine")]
+pub struct Engine(engine::Engine);
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (*, tensorflow_library, op_libraries = Vec::new(), session_config = Vec::new(),
+                        in_caller_thread = true, run_threads = 0, batch_threads = 0,
+                        batch_pool_name = "batch_threads"))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments in Python
+    fn new(
+        py: Python<'_>,
+        tensorflow_library: PathBuf,
+        op_libraries: Vec<String>,
+        session_config: Vec<u8>,
+        in_caller_thread: bool,
+        run_threads: usize,
+        batch_threads: usize,
+        batch_pool_name: &str,
+    ) -> PyResult<Engine> {
+        let options = SessionOptions { config: session_config, in_caller_thread };
+        let pool = (batch_threads > 0).then_some(BatchPool { threads: batch_threads, name: batch_pool_name });
+        let engine =
+            py.detach(|| engine::Engine::new(&tensorflow_library, op_libraries, options, run_threads, pool))?;
+        Ok(Engine(engine))
+    }
+
+    #[getter]
+    fn tensorflow_version(&self) -> String {
+        tensorflow::version()
+    }
+
+    #[pyo3(signature = (model, version, path, *, tags = vec!["serve".to_owned()], warmup = true, warmup_iterations = 1,
+                        batching = None))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments in Python
+    fn load(
+        &self,
+        py: Python<'_>,
+        model: &str,
+        version: i64,
+        path: PathBuf,
+        tags: Vec<String>,
+        warmup: bool,
+        warmup_iterations: usize,
+        batching: Option<HashMap<String, Bound<'_, PyAny>>>,
+    ) -> PyResult<LoadReport> {
+        let warmup_iterations = warmup.then_some(warmup_iterations);
+        let batching = batching.map(batching_options).transpose()?;
+        let request = LoadRequest { model, version, path: &path, tags: &tags, warmup_iterations, batching };
+        let loaded = py.detach(|| self.0.load(&request))?;
+        Ok(LoadReport { seconds: loaded.seconds, warmup_records: loaded.warmup_records, signatures: loaded.signatures })
+    }
+
+    fn route(&self, py: Python<'_>, model: &str, versions: Vec<i64>, labels: HashMap<String, i64>) -> PyResult<()> {
+        Ok(py.detach(|| self.0.route(model, &versions, labels))?)
+    }
+
+    fn publish(&self, py: Python<'_>, model: &str, states: Vec<(i64, i32, i32, String)>) {
+        let states = states
+            .into_iter()
+            .map(|(version, state, error_code, error_message)| ModelVersionStatus {
+                version,
+                state,
+                status: Some(StatusProto { error_code, error_message }),
+            })
+            .collect();
+        py.detach(|| self.0.publish(model, states));
+    }
+
+    fn unload(&self, py: Python<'_>, model: &str, version: i64) -> PyResult<()> {
+        Ok(py.detach(|| self.0.unload(model, version))?)
+    }
+
+    #[pyo3(signature = (*, grpc, rest, grpc_socket = None, tls = None, rest_timeout_ms = 30_000,
+                        check_method_name = false, tensor_content = false, cors = false, metrics_path = None,
+                        http2 = HashMap::new(), reload_config = None,
+                        descriptors = None))]
+    #[allow(clippy::too_many_arguments)] // keyword arguments in Python
+    fn listen(
+        &self,
+        py: Python<'_>,
+        grpc: Option<String>,
+        rest: Option<String>,
+        grpc_socket: Option<PathBuf>,
+        tls: Option<(String, String, Option<String>, bool)>,
+        rest_timeout_ms: i64,
+        check_method_name: bool,
+        tensor_content: bool,
+        cors: bool,
+        metrics_path: Option<String>,
+        http2: HashMap<String, u32>,
+        reload_config: Option<Py<PyAny>>,
+        descriptors: Option<Py<PyAny>>,
+    ) -> PyResult<Addresses> {
+        let rest_timeout = u64::try_from(rest_timeout_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis);
+        let options = ListenOptions {
+            grpc,
+            rest,
+            grpc_socket,
+            tls: tls.map(|(key, certificate, client_ca, client_verify)| Tls {
+                key,
+                certificate,
+                client_ca,
+                client_verify,
+            }),
+            http2: http2_of(&http2)?,
+            answering: Answering {
+                rest_timeout,
+                check_method_name,
+                tensor_content,
+                cors,
+                metrics_path,
+                max_message_bytes: http2.get("max_receive_message_bytes").map(|n| *n as usize),
+            },
+            reload_config: reload_config
+                .map(|callback| ReloadConfig::new(Arc::new(move |request| call(&callback, request)))),
+            descriptors: descriptors.map(|callback| -> Descriptors { Arc::new(move || load_descriptors(&callback)) }),
+        };
+        let ports = py.detach(|| self.0.listen(options))?;
+        Ok(Addresses { grpc: ports.grpc, rest: ports.rest })
+    }
+
+    #[pyo3(signature = (model, version, request, *, seconds, threads))]
+    fn run_loop(
+        &self,
+        py: Python<'_>,
+        model: &str,
+        version: i64,
+        request: &[u8],
+        seconds: f64,
+        threads: usize,
+    ) -> PyResult<f64> {
+        Ok(py.detach(|| self.0.run_loop(model, version, request, seconds, threads))?)
+    }
+
+    fn shutdown(&self, py: Python<'_>, drain_seconds: f64) -> PyResult<bool> {
+        let drain = Duration::try_from_secs_f64(drain_seconds).map_err(|_| {
+            Error::new(Code::InvalidArgument, format!("drain_seconds is {drain_seconds}, not a number of seconds"))
+        })?;
+        Ok(py.detach(|| self.0.shutdown(drain)))
+    }
+}
+
+/// Ask the control plane; an exception that leaves it is its mistake, not the client's.
+fn call(callback: &Py<PyAny>, request: &[u8]) -> (i32, String) {
+    Python::attach(|py| {
+        let answer = callback.call1(py, (PyBytes::new(py, request),)).and_then(|answer| answer.extract(py));
+        answer.unwrap_or_else(|error| (Code::Internal as i32, error.to_string()))
+    })
+}
+
+fn http2_of(settings: &HashMap<String, u32>) -> Result<Http2, Error> {
+    let mut http2 = Http2::default();
+    for (name, number) in settings {
+        let duration = Some(Duration::from_millis(u64::from(*number)));
+        match name.as_str() {
+            "keepalive_time_ms" => http2.keepalive_time = duration,
+            "keepalive_timeout_ms" => http2.keepalive_timeout = duration,
+            "max_connection_age_ms" => http2.max_connection_age = duration,
+            "max_connection_age_grace_ms" => http2.max_connection_age_grace = duration,
+            "max_concurrent_streams" => http2.max_concurrent_streams = Some(*number),
+            "max_receive_message_bytes" => {}
+            _ => return Err(Error::invalid(format!("http2 has no setting {name}"))),
+        }
+    }
+    Ok(http2)
+}
+
+fn load_descriptors(callback: &Py<PyAny>) -> Result<Vec<u8>, Error> {
+    Python::attach(|py| callback.call0(py).and_then(|descriptors| descriptors.extract(py)))
+        .map_err(|error| Error::internal(error.to_string()))
+}
+
+/// Keys that are left out have upstream's values.
+fn batching_options(given: HashMap<String, Bound<'_, PyAny>>) -> PyResult<BatchingOptions> {
+    let mut options = BatchingOptions::default();
+    for (key, value) in given {
+        match key.as_str() {
+            "max_batch_size" => options.max_batch_size = value.extract()?,
+            "batch_timeout_micros" => options.batch_timeout_micros = value.extract()?,
+            "max_enqueued_batches" => options.max_enqueued_batches = value.extract()?,
+            "enable_large_batch_splitting" => options.enable_large_batch_splitting = value.extract()?,
+            "max_execution_batch_size" => options.max_execution_batch_size = Some(value.extract()?),
+            "allowed_batch_sizes" => options.allowed_batch_sizes = value.extract()?,
+            "pad_variable_length_inputs" => options.pad_variable_length_inputs = value.extract()?,
+            _ => return Err(Error::invalid(format!("{key} is no batching parameter of a version")).into()),
+        }
+    }
+    Ok(options)
+}

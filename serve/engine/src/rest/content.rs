@@ -1,0 +1,101 @@
+//! Bodies and headers: reading and unpacking requests, packing replies, CORS.
+
+use std::io::{Read, Write};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, VARY,
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+
+use crate::error::{Error, Result};
+
+/// The largest body that is read; the same as for a gRPC message.
+const MAX_BODY_BYTES: usize = i32::MAX as usize;
+
+/// The most that a gzip body may unpack to, as upstream: a few KB could otherwise claim the machine's memory.
+const MAX_UNPACKED_BYTES: u64 = 100 << 20;
+
+/// Below this a packed reply is hardly smaller and costs more than it saves.
+const MIN_PACKED_BYTES: usize = 1024;
+
+/// The body of a request, unpacked. A gzip body that cannot be read, or is too large, counts as empty, as upstream.
+pub async fn read(request: Request<Incoming>) -> Result<Bytes> {
+    let packed = request.headers().get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes() == b"gzip");
+    let body = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await;
+    let body = body
+        .map(|body| body.to_bytes())
+        .map_err(|error| Error::invalid(format!("cannot read the request's body: {error}")))?;
+    Ok(if packed { unpack(&body).unwrap_or_default() } else { body })
+}
+
+fn unpack(packed: &[u8]) -> Option<Bytes> {
+    let mut body = Vec::new();
+    let read = MultiGzDecoder::new(packed).take(MAX_UNPACKED_BYTES + 1).read_to_end(&mut body).ok()?;
+    (read as u64 <= MAX_UNPACKED_BYTES).then(|| body.into())
+}
+
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            parts.next() == Some("gzip") && !parts.any(|weight| matches!(weight, "q=0" | "q=0.0"))
+        })
+}
+
+/// A JSON reply, packed if the client takes that and it is worth it.
+pub fn response(body: Vec<u8>, accepts_gzip: bool) -> Response<Full<Bytes>> {
+    let packed = if accepts_gzip && body.len() >= MIN_PACKED_BYTES { pack(&body) } else { None };
+    let is_packed = packed.is_some();
+    let mut response = Response::new(Full::new(Bytes::from(packed.unwrap_or(body))));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if is_packed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    response
+}
+
+fn pack(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+/// The page that Prometheus reads.
+pub fn metrics(text: Result<Vec<u8>>) -> Response<Full<Bytes>> {
+    let (status, body) = match text {
+        Ok(text) => (StatusCode::OK, text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.message.into_bytes()),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+/// The answer to OPTIONS: empty, and an error for a request that no browser has sent.
+pub fn preflight(headers: &HeaderMap) -> Result<Vec<u8>> {
+    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+    if origin.starts_with("http://") || origin.starts_with("https://") {
+        return Ok(Vec::new());
+    }
+    Err(Error::invalid("OPTIONS needs the Origin of a web page"))
+}
+
+pub fn allow_any_origin(headers: &mut HeaderMap) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET"));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type"));
+}

@@ -1,0 +1,125 @@
+//! The REST listener: `/v1/models/...` over HTTP/1.1 (and HTTP/2 without TLS).
+
+mod content;
+mod examples;
+mod inference;
+mod metadata;
+mod path;
+mod predict;
+mod status;
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Code, Error, Result};
+use crate::json::write_string;
+use crate::metrics::{Api, Entrypoint};
+use crate::serving::Serving;
+use path::{Target, Verb};
+
+/// Serve on `listener` until `stop` is cancelled and every request under way is answered.
+pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationToken) {
+    let connections = GracefulShutdown::new();
+    let http = auto::Builder::new(TokioExecutor::new());
+    loop {
+        let stream = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(_) => {
+                    // Out of file descriptors, mostly: wait for some to be closed instead of spinning.
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        // Only a hint to the kernel; a connection that refuses it will fail by itself.
+        let _ = stream.set_nodelay(true);
+        let serving = serving.clone();
+        let service = service_fn(move |request| answer(serving.clone(), request));
+        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service).into_owned());
+        // An error ends this connection only: the client broke it off or spoke no HTTP.
+        tokio::spawn(async move { drop(connection.await) });
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn answer(
+    serving: Serving,
+    request: Request<Incoming>,
+) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
+    let accepts_gzip = content::accepts_gzip(request.headers());
+    if serving.answering.metrics_path.as_deref() == Some(request.uri().path()) && request.method() == Method::GET {
+        return Ok(content::metrics(serving.metrics.text()));
+    }
+    let (status, body) = match handle(&serving, request).await {
+        Ok(body) => (StatusCode::OK, body),
+        Err(error) => {
+            let mut body = b"{ \"error\": ".to_vec();
+            write_string(&mut body, error.message.as_bytes());
+            body.extend_from_slice(b" }");
+            (StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
+        }
+    };
+    let mut response = content::response(body, accepts_gzip);
+    *response.status_mut() = status;
+    if serving.answering.cors {
+        content::allow_any_origin(response.headers_mut());
+    }
+    Ok(response)
+}
+
+async fn handle(serving: &Serving, request: Request<Incoming>) -> Result<Vec<u8>> {
+    if request.method() == Method::OPTIONS {
+        return content::preflight(request.headers());
+    }
+    let path = path_of(request.uri());
+    if !path.starts_with("/v1/") {
+        return Err(Error::new(Code::NotFound, format!("Not found: {path}")));
+    }
+    let malformed = || malformed(request.method(), request.uri());
+    let target = Target::parse(path).and_then(|target| target.ok_or_else(malformed));
+    let api = target.as_ref().map_or(Api::Other, |target| target.verb.api());
+    let mut measured = serving.metrics.measure(Entrypoint::Rest, api);
+    let reply = match target {
+        Ok(target) => {
+            measured.model.push_str(&target.model);
+            answer_target(serving, &target, request).await
+        }
+        Err(error) => Err(error),
+    };
+    measured.end(&reply);
+    reply
+}
+
+async fn answer_target(serving: &Serving, target: &Target, request: Request<Incoming>) -> Result<Vec<u8>> {
+    match (request.method().clone(), target.verb) {
+        (Method::POST, Verb::Predict) => predict::answer(serving, target, content::read(request).await?).await,
+        (Method::POST, Verb::Infer(method)) => {
+            inference::answer(serving, target, method, content::read(request).await?).await
+        }
+        (Method::GET, Verb::Status) => status::answer(serving, target),
+        (Method::GET, Verb::Metadata) => metadata::answer(serving, target),
+        (method, _) => Err(malformed(&method, request.uri())),
+    }
+}
+
+fn malformed(method: &Method, uri: &Uri) -> Error {
+    Error::invalid(format!("Malformed request: {method} {}", path_of(uri)))
+}
+
+/// The query is part of what must match: a path with one is malformed.
+fn path_of(uri: &Uri) -> &str {
+    uri.path_and_query().map_or(uri.path(), |path| path.as_str())
+}

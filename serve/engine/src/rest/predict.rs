@@ -1,0 +1,47 @@
+//! `POST ...:predict`
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::path::Target;
+use crate::call::{Call, Fed};
+use crate::error::{Error, Result};
+use crate::metrics::Api;
+use crate::servable::Servable;
+use crate::serving::{Reply, Serving};
+use crate::signature::or_default;
+use crate::tensor::decode_json::{Body, Format};
+use crate::tensor::encode_json;
+use crate::tensorflow::Tensor;
+
+pub async fn answer(serving: &Serving, target: &Target, text: Bytes) -> Result<Vec<u8>> {
+    // Malformed JSON is the client's first mistake, also for a model that is not there.
+    Body::parse(&text)?;
+    let servable = serving.routes.resolve(&target.model, target.choice())?;
+    let deadline = serving.answering.rest_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    serving.execute(servable, text.len(), deadline, move |servable| decode(servable, &text)).await
+}
+
+fn decode(servable: &Servable, text: &[u8]) -> Result<(Call, impl Reply<Vec<u8>> + use<>)> {
+    let body = Body::parse(text)?;
+    let signature = servable.signature(&body.signature).ok_or_else(|| {
+        let name = or_default(&body.signature);
+        Error::invalid(format!("Serving signature name: \"{name}\" not found in signature def"))
+    })?;
+    signature.check_usable()?;
+    let (format, inputs) = body.tensors(signature)?;
+    let feed = |(port, tensor)| servable.feed(port, Fed::Own(tensor));
+    let feeds = signature.inputs.iter().zip(inputs).map(feed).collect::<Result<_>>()?;
+    let fetches = signature.outputs.iter().map(|port| port.endpoint).collect();
+    let signature = Arc::clone(signature);
+    let reply = move |_: &Servable, tensors: Vec<Tensor>| {
+        let outputs: Vec<_> = signature.outputs.iter().map(|port| port.alias.as_str()).zip(&tensors).collect();
+        match format {
+            Format::Row => encode_json::rows(&outputs),
+            Format::Columnar => encode_json::columns(&outputs),
+        }
+    };
+    Ok((Call { api: Api::Predict, feeds, fetches }, reply))
+}

@@ -1,0 +1,173 @@
+//! Replaying warm-up records: `<version>/assets.extra/tf_serving_warmup_requests`, a TFRecord file of PredictionLogs.
+//!
+//! Any failure fails the load: a version whose own examples do not run should not take over.
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use prost::Message;
+
+use crate::error::{Code, Error, Result};
+use crate::examples;
+use crate::inference::{self, Method, Plan};
+use crate::messages::{ExamplesRequest, MultiInferenceRequest};
+use crate::predict::{self, PredictRequest};
+use crate::servable::Servable;
+use crate::tensorflow::Tensor;
+use crate::wire::{Fields, Value};
+
+/// Upstream's limit; a longer file is refused, not cut.
+const MAX_RECORDS: usize = 1000;
+
+/// Where a version keeps its records.
+const FILE: &str = "assets.extra/tf_serving_warmup_requests";
+
+/// Replay the records of the version in `directory`, each `iterations` times (at least once), and count them.
+pub fn replay(servable: &Arc<Servable>, directory: &Path, iterations: usize) -> Result<usize> {
+    let path = directory.join(FILE);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(error) => {
+            return Err(Error::new(Code::Unavailable, format!("cannot read {}: {error}", path.display())));
+        }
+    };
+    let mut records = BufReader::new(file);
+    let mut count = 0;
+    while let Some(record) = read_record(&mut records, &path)? {
+        count += 1;
+        if count > MAX_RECORDS {
+            return Err(Error::invalid(format!(
+                "Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {}",
+                path.display()
+            )));
+        }
+        replay_record(servable, &record, iterations).map_err(|error| {
+            Error::new(error.code, format!("warm-up record {count} of {}: {}", path.display(), error.message))
+        })?;
+    }
+    Ok(count)
+}
+
+fn replay_record(servable: &Arc<Servable>, record: &[u8], iterations: usize) -> Result<()> {
+    for field in Fields::new(record) {
+        let field =
+            field.map_err(|error| Error::invalid(format!("Failed to parse warmup record: {}", error.message)))?;
+        let (number, log) = match field {
+            (number @ 2..=7, Value::Bytes(log)) => (number, log),
+            _ => continue,
+        };
+        let request = request_of(log)?;
+        for _ in 0..iterations.max(1) {
+            replay_request(servable, number, request)?;
+        }
+    }
+    Ok(())
+}
+
+/// The request of a PredictLog, ClassifyLog, ...: field 1 in each of them.
+fn request_of(log: &[u8]) -> Result<&[u8]> {
+    let mut request = &[][..];
+    for field in Fields::new(log) {
+        if let (1, Value::Bytes(bytes)) = field? {
+            request = bytes;
+        }
+    }
+    Ok(request)
+}
+
+/// `number` is the field of PredictionLog's log_type.
+fn replay_request(servable: &Arc<Servable>, number: u32, request: &[u8]) -> Result<()> {
+    match number {
+        2 => replay_examples(servable, Method::Classify, request),
+        3 => replay_examples(servable, Method::Regress, request),
+        4 => {
+            let request = MultiInferenceRequest::decode(request).map_err(|error| Error::invalid(error.to_string()))?;
+            // The name in a record does not matter: it may have been recorded under another one.
+            let request = request.for_model(&servable.model);
+            let examples = examples::read_input(&request.input)?;
+            replay_plans(servable, inference::plan_several(servable, &request.tasks, false)?, examples)
+        }
+        6 => servable.run_and_wait(predict::decode(servable, &PredictRequest::parse(request)?)?.call).map(drop),
+        _ => Err(Error::new(Code::Unimplemented, format!("Unsupported log_type for warmup: {number}"))),
+    }
+}
+
+fn replay_examples(servable: &Arc<Servable>, method: Method, request: &[u8]) -> Result<()> {
+    let request = ExamplesRequest::decode(request).map_err(|error| Error::invalid(error.to_string()))?;
+    let signature = request.model_spec.map(|spec| spec.signature_name).unwrap_or_default();
+    let plan = inference::plan_one(servable, &signature, method, false)?;
+    replay_plans(servable, vec![plan], examples::read_input(&request.input)?)
+}
+
+fn replay_plans(servable: &Arc<Servable>, plans: Vec<Plan>, examples: Tensor) -> Result<()> {
+    let (call, answering) = inference::call(servable, plans, examples)?;
+    answering.answers(&servable.run_and_wait(call)?).map(drop)
+}
+
+/// One record of a TFRecord file: length (u64), its masked CRC-32C, data, its masked CRC-32C; all little-endian. None at
+/// the end of the file.
+fn read_record(file: &mut impl Read, path: &Path) -> Result<Option<Vec<u8>>> {
+    let broken = |what: &str| {
+        let message = format!("{what} in {}. Please verify your warmup data is in TFRecord format.", path.display());
+        Error::new(Code::DataLoss, message)
+    };
+    let mut head = Vec::new();
+    file.take(12).read_to_end(&mut head).map_err(|error| broken(&error.to_string()))?;
+    if head.is_empty() {
+        return Ok(None);
+    }
+    let (length, crc) = head.split_at_checked(8).ok_or_else(|| broken("truncated record"))?;
+    if !crc_matches(length, crc) {
+        return Err(broken("corrupted record length"));
+    }
+    let length = u64::from_le_bytes(length.try_into().map_err(|_| broken("truncated record"))?);
+    let mut data = Vec::new();
+    // Read through `take`, so that a length that lies costs no memory.
+    file.take(length.saturating_add(4)).read_to_end(&mut data).map_err(|error| broken(&error.to_string()))?;
+    if data.len() as u64 != length + 4 {
+        return Err(broken("truncated record"));
+    }
+    let crc = data.split_off(data.len() - 4);
+    if crc_matches(&data, &crc) { Ok(Some(data)) } else { Err(broken("corrupted record")) }
+}
+
+fn crc_matches(data: &[u8], stored: &[u8]) -> bool {
+    let masked = crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8);
+    stored == masked.to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(data: &[u8]) -> Vec<u8> {
+        let masked = |bytes: &[u8]| crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
+        let length = (data.len() as u64).to_le_bytes();
+        [&length[..], &masked(&length), data, &masked(data)].concat()
+    }
+
+    #[test]
+    fn records_are_read_one_by_one() {
+        let file = [record(b"one"), record(b"")].concat();
+        let (mut rest, path) = (&file[..], Path::new("f"));
+        assert_eq!(read_record(&mut rest, path).expect("sound"), Some(b"one".to_vec()));
+        assert_eq!(read_record(&mut rest, path).expect("sound"), Some(Vec::new()));
+        assert_eq!(read_record(&mut rest, path).expect("sound"), None);
+    }
+
+    #[test]
+    fn any_flipped_or_missing_byte_is_data_loss() {
+        let sound = record(b"some data");
+        for index in 0..sound.len() {
+            let mut broken = sound.clone();
+            broken[index] ^= 0x10;
+            assert_eq!(read_record(&mut &broken[..], Path::new("f")).expect_err("broken").code, Code::DataLoss);
+            if index > 0 {
+                assert!(read_record(&mut &sound[..index], Path::new("f")).is_err());
+            }
+        }
+    }
+}

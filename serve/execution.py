@@ -1,0 +1,115 @@
+"""How models are executed: what the flags, or the config files they name, make of sessions, tags and warm-up."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from tfs.savedmodel.errors import TfsError
+from tfs.serve.batching import BatchingPlan, batching_of, batching_plan
+from tfs.serve.options import ServerOptions
+from tfs.serve.text_protos import config_message, parse_text, read_config_text
+
+__all__ = ["Execution", "execution_of"]
+
+_logger = logging.getLogger(__name__)
+
+_ON = 1  # RewriterConfig.Toggle
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How every model is executed.
+
+    Args:
+        session_config: a serialized `tensorflow.ConfigProto`.
+        in_caller_thread: whether a request's operations run one after the other in one thread.
+        tags: tags of the meta graph to load.
+        warmup: whether warm-up records are replayed.
+        warmup_iterations: how often each is.
+        batching: how requests are batched; None runs each alone.
+    """
+
+    session_config: bytes
+    in_caller_thread: bool
+    tags: tuple[str, ...]
+    warmup: bool
+    warmup_iterations: int
+    batching: BatchingPlan | None
+
+
+def execution_of(options: ServerOptions) -> Execution:
+    """Return how the options want models to be executed.
+
+    A `--platform_config_file` takes the place of all flags about sessions, batching, tags and warm-up.
+
+    Raises:
+        TfsError: a file that the options name cannot be read, or does not hold what it should.
+    """
+    if options.platform_config_file:
+        return _of_platform_config(options.platform_config_file)
+    return _execution(
+        _session_config(options),
+        options.tags,
+        options.enable_model_warmup,
+        options.num_request_iterations_for_warmup,
+        batching_of(options),
+    )
+
+
+def _execution(
+    config: Any, tags: tuple[str, ...], warmup: bool, warmup_iterations: int, batching: BatchingPlan | None
+) -> Execution:
+    """Complete a session's config.
+
+    TensorFlow's own default, a pool over all cores for each operation, is made for training. With several requests at a
+    time the cores are busy anyway, and a request that stays in one thread pays for no hand-over. So there is a pool of
+    operations only if somebody asked for one.
+    """
+    config.intra_op_parallelism_threads = config.intra_op_parallelism_threads or 1
+    in_caller_thread = config.inter_op_parallelism_threads <= 0 and not config.session_inter_op_thread_pool
+    return Execution(
+        bytes(config.SerializeToString()), in_caller_thread, tags, warmup, max(warmup_iterations, 1), batching
+    )
+
+
+def _session_config(options: ServerOptions) -> Any:
+    """Return the ConfigProto of `--tensorflow_session_config_file`, if there is one, with the flags written over it."""
+    from tfs.savedmodel.protos import load
+
+    config = load("config_pb2").ConfigProto()
+    if path := options.tensorflow_session_config_file:
+        parse_text(read_config_text(path, "tensorflow_session_config_file"), config, source=path)
+    if threads := options.tensorflow_intra_op_parallelism or options.tensorflow_session_parallelism:
+        config.intra_op_parallelism_threads = max(threads, 0)
+    if threads := options.tensorflow_inter_op_parallelism or options.tensorflow_session_parallelism:
+        config.inter_op_parallelism_threads = max(threads, 0)
+    if options.per_process_gpu_memory_fraction:
+        config.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
+    if options.mixed_precision == "bfloat16":
+        config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 = _ON
+    elif options.mixed_precision:
+        _logger.warning("--mixed_precision=%s has no effect: only bfloat16 is known", options.mixed_precision)
+    return config
+
+
+def _of_platform_config(path: str) -> Execution:
+    from tfs.savedmodel.protos import load
+
+    platforms = load("platform_config_pb2").PlatformConfigMap()
+    adapter = config_message("SavedModelBundleSourceAdapterConfig")
+    parse_text(read_config_text(path, "platform_config_file"), platforms, source=path)
+    if "tensorflow" not in platforms.platform_configs:
+        raise TfsError(
+            f"`{path}` configures no platform `tensorflow`", 'add platform_configs { key: "tensorflow" ... }'
+        )
+    config = platforms.platform_configs["tensorflow"].source_adapter_config
+    if not config.Unpack(adapter):
+        raise TfsError(f"`{path}`: the platform `tensorflow` has no {adapter.DESCRIPTOR.full_name}")
+    bundle = adapter.legacy_config
+    return _execution(
+        bundle.session_config,
+        tuple(bundle.saved_model_tags) or ("serve",),
+        bundle.enable_model_warmup,
+        bundle.model_warmup_options.num_request_iterations.value,
+        batching_plan(bundle.batching_parameters) if bundle.HasField("batching_parameters") else None,
+    )

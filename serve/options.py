@@ -1,0 +1,240 @@
+"""The options of the server: one field per flag of `tfs serve`, with its default, its unit and its help text.
+
+The command line is generated from these fields, so a new flag is one more field here. Names and defaults are those of
+tensorflow_model_server, except that both ports are on and that the server listens on 127.0.0.1.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, get_args, get_type_hints
+
+from tfs.savedmodel.errors import UsageError
+
+__all__ = ["Flag", "ServerOptions", "Transition"]
+
+_MODEL = "Model"
+_VERSIONS = "Versions and loading"
+_NETWORK = "Network"
+_EXECUTION = "Execution"
+
+_THREADS = "one thread per CPU reads and writes for all connections"
+_PROFILER = "TensorFlow's C API starts no profiler server"
+
+_XLA = "models may always be compiled with XLA; TF_XLA_FLAGS in the environment says which parts are"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What the command line says about an option.
+
+    Args:
+        panel: the part of the help it stands in.
+        text: its help text.
+        without_effect: why this server accepts it and does nothing; empty if it does something.
+    """
+
+    panel: str
+    text: str
+    without_effect: str = ""
+
+
+class Transition(str, Enum):
+    """In which order the versions of a model change over."""
+
+    AVAILABILITY_PRESERVING = "availability_preserving"
+    RESOURCE_PRESERVING = "resource_preserving"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """Everything that `tfs serve` can be told.
+
+    Raises:
+        UsageError: there is no model to serve, or options contradict each other.
+    """
+
+    model_name: Annotated[str, Flag(_MODEL, "Name of the single model.")] = "default"
+    model_base_path: Annotated[
+        str, Flag(_MODEL, "Directory that holds the versions: PATH/1, PATH/2, ... Required unless --model_config_file.")
+    ] = ""
+    model_config_file: Annotated[
+        str, Flag(_MODEL, "ModelServerConfig in protobuf's text format; wins over --model_name and --model_base_path.")
+    ] = ""
+    model_config_file_poll_wait_seconds: Annotated[
+        int, Flag(_MODEL, "Pause between two looks at --model_config_file, in seconds; 0 looks only on SIGHUP.")
+    ] = 0
+    saved_model_tags: Annotated[str, Flag(_MODEL, "Tags of the meta graph to load, separated by commas.")] = "serve"
+    allow_version_labels_for_unavailable_models: Annotated[
+        bool, Flag(_MODEL, "Accept a label of the config file for a version that is not available (yet).")
+    ] = False
+
+    port: Annotated[int, Flag(_NETWORK, "TCP port of gRPC; -1 takes a free one.")] = 8500
+    rest_api_port: Annotated[int, Flag(_NETWORK, "TCP port of REST; 0 leaves REST off, -1 takes a free one.")] = 8501
+    host: Annotated[str, Flag(_NETWORK, "Address to listen on; 0.0.0.0 is every IPv4 interface.")] = "127.0.0.1"
+    rest_api_timeout_in_ms: Annotated[
+        int, Flag(_NETWORK, "Time limit of a REST request, in milliseconds; 0 or less is none.")
+    ] = 30000
+    rest_api_enable_cors_support: Annotated[bool, Flag(_NETWORK, "Let web pages of any origin read REST replies.")] = (
+        False
+    )
+    grpc_socket_path: Annotated[
+        str, Flag(_NETWORK, "Path of a unix socket for gRPC; a file that a former server left there is replaced.")
+    ] = ""
+    grpc_channel_arguments: Annotated[
+        str, Flag(_NETWORK, "Settings of the gRPC listener: key=value,key=value; see docs/serve.md for the keys.")
+    ] = ""
+    grpc_max_threads: Annotated[int, Flag(_NETWORK, "Accepted; one thread per CPU reads and writes.", _THREADS)] = 0
+    rest_api_num_threads: Annotated[int, Flag(_NETWORK, "Accepted; as --grpc_max_threads.", _THREADS)] = 0
+    ssl_config_file: Annotated[
+        str, Flag(_NETWORK, "SSLConfig in protobuf's text format: keys and certificates of gRPC.")
+    ] = ""
+    enable_grpc_healthcheck_service: Annotated[
+        bool, Flag(_NETWORK, "Accepted; grpc.health.v1 is always there.", "grpc.health.v1 is always there")
+    ] = False
+    enable_serialization_as_tensor_content: Annotated[
+        bool, Flag(_NETWORK, "Write the numbers of Predict replies as tensor_content.")
+    ] = False
+    enable_signature_method_name_check: Annotated[
+        bool, Flag(_NETWORK, "Refuse Classify and Regress on a signature with another method_name.")
+    ] = False
+    monitoring_config_file: Annotated[
+        str,
+        Flag(_NETWORK, "MonitoringConfig in protobuf's text format: whether and where REST shows Prometheus metrics."),
+    ] = ""
+    drain_seconds: Annotated[
+        float, Flag(_NETWORK, "How long requests under way may take to finish after SIGTERM, in seconds.")
+    ] = 30.0
+
+    file_system_poll_wait_seconds: Annotated[
+        int, Flag(_VERSIONS, "Pause between two looks for new versions, in seconds; 0 looks once, less than 0 never.")
+    ] = 1
+    remote_cache_path: Annotated[
+        str,
+        Flag(
+            _VERSIONS, "Where copies of versions from s3:// or gs:// lie while they are served; else a temporary one."
+        ),
+    ] = ""
+    flush_filesystem_caches: Annotated[
+        bool, Flag(_VERSIONS, "Accepted; there is no cache to flush.", "there is no file system cache to flush")
+    ] = True
+    version_transition: Annotated[
+        Transition, Flag(_VERSIONS, "Load the new version before the old one is unloaded, or the other way round.")
+    ] = Transition.AVAILABILITY_PRESERVING
+    max_num_load_retries: Annotated[int, Flag(_VERSIONS, "Further attempts after a load has failed.")] = 5
+    load_retry_interval_micros: Annotated[
+        int, Flag(_VERSIONS, "Pause between two attempts to load, in microseconds; less than 0 is none.")
+    ] = 60_000_000
+    num_load_threads: Annotated[int, Flag(_VERSIONS, "Loads at a time once the server is up; 0 is one.")] = 0
+    num_unload_threads: Annotated[int, Flag(_VERSIONS, "Unloads at a time; 0 is one.")] = 0
+    enable_model_warmup: Annotated[
+        bool, Flag(_VERSIONS, "Replay assets.extra/tf_serving_warmup_requests before a version becomes available.")
+    ] = True
+    num_request_iterations_for_warmup: Annotated[
+        int, Flag(_VERSIONS, "How often each warm-up record is replayed; 0 is once.")
+    ] = 0
+
+    enable_batching: Annotated[bool, Flag(_EXECUTION, "Run requests that come at about the same time as one.")] = False
+    batching_parameters_file: Annotated[
+        str, Flag(_EXECUTION, "BatchingParameters in protobuf's text format: sizes, waiting time, threads.")
+    ] = ""
+    enable_per_model_batching_parameters: Annotated[
+        bool, Flag(_EXECUTION, "Batch the versions with a batching_params.pbtxt, as it says, and no others.")
+    ] = False
+    tensorflow_session_config_file: Annotated[
+        str, Flag(_EXECUTION, "ConfigProto in protobuf's text format, for every session.")
+    ] = ""
+    platform_config_file: Annotated[
+        str,
+        Flag(
+            _EXECUTION,
+            "PlatformConfigMap in text format; flags about sessions, batching, tags and warm-up are then ignored.",
+        ),
+    ] = ""
+    tensorflow_session_parallelism: Annotated[int, Flag(_EXECUTION, "Sets both of the following; 0 leaves them.")] = 0
+    tensorflow_intra_op_parallelism: Annotated[
+        int, Flag(_EXECUTION, "Threads that one operation may use; 0 is one, which serves most requests per second.")
+    ] = 0
+    tensorflow_inter_op_parallelism: Annotated[
+        int, Flag(_EXECUTION, "Size of the pool that runs a request's operations; 0 runs them one after the other.")
+    ] = 0
+    per_process_gpu_memory_fraction: Annotated[
+        float, Flag(_EXECUTION, "Part of a GPU's memory to take, 0 to 1; 0 leaves it to TensorFlow.")
+    ] = 0.0
+    mixed_precision: Annotated[
+        str, Flag(_EXECUTION, "`bfloat16` lets TensorFlow compute in that precision where it is safe.")
+    ] = ""
+    xla_cpu_compilation_enabled: Annotated[
+        bool, Flag(_EXECUTION, "Accepted; XLA compilation is never disabled here.", _XLA)
+    ] = False
+    xla_gpu_compilation_enabled: Annotated[
+        bool, Flag(_EXECUTION, "Accepted; XLA compilation is never disabled here.", _XLA)
+    ] = False
+    remove_unused_fields_from_bundle_metagraph: Annotated[
+        bool,
+        Flag(_EXECUTION, "Accepted; only signatures are ever kept.", "only the signatures are ever kept in memory"),
+    ] = True
+    enable_profiler: Annotated[bool, Flag(_EXECUTION, "Accepted; there is no profiler service here.", _PROFILER)] = (
+        False
+    )
+    skip_initialize_tpu: Annotated[bool, Flag(_EXECUTION, "Accepted.", "TPUs are not supported")] = False
+
+    def __post_init__(self) -> None:
+        if not self.model_config_file:
+            self._check_single_model()
+        # 0 has upstream's meaning (off), which leaves -1 for "any".
+        if self.port == 0 and not self.grpc_socket_path:
+            raise UsageError(
+                "--port=0 leaves gRPC without a port",
+                "take a number, --port=-1 for a free port, or --grpc_socket_path",
+            )
+        for name in ("port", "rest_api_port"):
+            if not -1 <= getattr(self, name) <= 65535:
+                raise UsageError(
+                    f"--{name}={getattr(self, name)} is no TCP port", "take 1 to 65535, or -1 for a free port"
+                )
+        if self.batching_parameters_file and not self.enable_batching:
+            raise UsageError(
+                "server_options.batching_parameters_file is set without setting server_options.enable_batching to "
+                "true.",
+                "add --enable_batching, or leave the file out",
+            )
+        if not 0 <= self.per_process_gpu_memory_fraction <= 1:
+            fraction = f"--per_process_gpu_memory_fraction={self.per_process_gpu_memory_fraction:g}"
+            raise UsageError(f"{fraction} is no part of a GPU's memory", "take a number from 0 to 1")
+        parallelism = (
+            self.tensorflow_session_parallelism,
+            self.tensorflow_intra_op_parallelism,
+            self.tensorflow_inter_op_parallelism,
+        )
+        if all(threads > 0 for threads in parallelism):
+            raise UsageError(
+                "--tensorflow_session_parallelism contradicts --tensorflow_intra_op_parallelism and "
+                "--tensorflow_inter_op_parallelism",
+                "leave out the first or the other two",
+            )
+
+    def _check_single_model(self) -> None:
+        if not self.model_base_path:
+            raise UsageError(
+                "there is no model to serve",
+                "give --model_base_path=DIR with the versions in it, or --model_config_file",
+            )
+        if not self.model_name:
+            raise UsageError("--model_name is empty", "give the model a name, or leave the flag out")
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the meta graph to load."""
+        return tuple(self.saved_model_tags.split(","))
+
+    def without_effect(self) -> list[str]:
+        """Return one line for each option that was set although it does nothing here."""
+        hints = get_type_hints(type(self), include_extras=True)
+        flags = {
+            name: metadata for name, hint in hints.items() for metadata in get_args(hint) if isinstance(metadata, Flag)
+        }
+        return [
+            f"--{name} has no effect: {flag.without_effect}"
+            for name, flag in flags.items()
+            if flag.without_effect and getattr(self, name) != getattr(type(self), name)
+        ]

@@ -1,0 +1,38 @@
+"""TensorFlow's library, found, set up and opened."""
+
+import os
+from contextlib import nullcontext
+
+from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.native_log import hold_back_native_log
+from tfs.savedmodel.tensorflow_paths import tensorflow_library, text_op_libraries
+from tfs.serve._engine import Engine, EngineError
+from tfs.serve.execution import Execution
+
+__all__ = ["new_engine"]
+
+
+def new_engine(execution: Execution) -> Engine:
+    """Open TensorFlow's library and return an engine with nothing loaded.
+
+    Raises:
+        TfsError: there is no TensorFlow that can be used.
+    """
+    # Quiet unless the user wants TensorFlow's chatter. Its greeting comes before the level counts.
+    greeting = nullcontext() if "TF_CPP_MIN_LOG_LEVEL" in os.environ else hold_back_native_log()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # A thread pool per session, so that each model can be executed in the way that is fastest for it.
+    os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
+    library = tensorflow_library()
+    try:
+        with greeting:
+            return Engine(
+                tensorflow_library=str(library),
+                op_libraries=[str(path) for path in text_op_libraries()],
+                session_config=execution.session_config,
+                in_caller_thread=execution.in_caller_thread,
+                batch_threads=execution.batching.threads if execution.batching else 0,
+                batch_pool_name=execution.batching.pool_name if execution.batching else "",
+            )
+    except EngineError as error:
+        raise TfsError(f"TensorFlow (`{library}`) cannot start: {error.message}") from error

@@ -1,0 +1,67 @@
+import json
+
+
+def test_the_result_is_json_on_stdout_and_nothing_on_stderr(tfs, model_file, tmp_path):
+    done = tfs("export", "digits_model:digits", "--output", tmp_path / "m", "--json", cwd=model_file.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    result = json.loads(done.stdout)
+    assert result.pop("size") > 0
+    assert result == {
+        "path": str(tmp_path / "m" / "1"),
+        "version": 1,
+        "signatures": {
+            "serving_default": {
+                "method_name": "tensorflow/serving/predict",
+                "inputs": {
+                    "images": {"dtype": "float32", "shape": [None, 8, 8, 1], "tensor": "serving_default_images:0"}
+                },
+                "outputs": {"scores": {"dtype": "float32", "shape": [None, 10], "tensor": "StatefulPartitionedCall:0"}},
+            }
+        },
+    }
+
+
+def test_a_keras_file_becomes_the_next_version_with_a_table(tfs, model_file, tmp_path):
+    make = f"import digits_model; digits_model.digits().save({str(tmp_path / 'digits.keras')!r})"
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-c", make], cwd=model_file.parent, check=True, capture_output=True)
+    (tmp_path / "m" / "4").mkdir(parents=True)
+    done = tfs("export", "digits.keras", "-o", "m", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("m/5  (")
+    assert "serving_default" in done.stdout
+    assert "[?, 8, 8, 1]" in done.stdout
+
+
+def test_an_existing_version_is_refused_before_tensorflow_is_loaded(tfs, exported):
+    before = sorted(exported.rglob("*"))
+    done = tfs("export", "any:thing", "-o", exported.parent, "--version", "1")
+    message = f"error: `{exported}` exists already (choose another --version or `--version auto`)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
+    assert sorted(exported.rglob("*")) == before
+
+
+def test_a_users_mistake_is_one_line(tfs, model_file, tmp_path):
+    done = tfs("export", f"{model_file}:digits", "-o", tmp_path / "m", "--signature", f"other={model_file}:digits")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: signature `other`: `{model_file}:digits` failed: ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "m").exists()
+
+
+def test_wrong_usage_exits_with_two(tfs, tmp_path):
+    for arguments in (
+        ["export"],
+        ["export", "m.keras"],
+        ["export", "m.onnx", "-o", tmp_path],
+        ["export", "m.keras", "-o", tmp_path, "--version", "newest"],
+        ["export", "m.keras", "-o", tmp_path, "--signature", "no_equals_sign"],
+        ["export", "m.keras", "-o", tmp_path, "--signature", "a=b:c", "--signature", "a=b:d"],
+    ):
+        done = tfs(*arguments)
+        assert done.returncode == 2, arguments
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,99 @@
+"""The examples on the pages of export, inspect, warmup, run and predict do what the pages show."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", (_DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def _run(command, folder):
+    """Run a command line as in a shell, with `tfs` on the PATH; stdout and stderr in the order of a terminal."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=120,
+    ).stdout
+
+
+def _without_what_varies(text):
+    """Drop table borders and spacing, sizes and counts, which differ between TensorFlow's releases."""
+    text = re.sub(r"[─━┏┳┓┡╇┩├┼┤└┴┘┌┬┐]+\n?", "", text)
+    text = re.sub(r"\d+(\.\d+)? (B|KiB)\b", "<size>", text)
+    text = re.sub(r"TensorFlow 2\.\d+\.\d+", "TensorFlow <version>", text)
+    text = re.sub(r"\d+ (nodes|with)\b", r"<count> \1", text)
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
+
+
+def _follow(page, folder, replace=()):
+    """Run each command of a page's console blocks and compare what it prints with what the page shows."""
+    examples = [
+        piece.split("\n", 1) for block in _blocks(page, "console") for piece in re.split(r"^\$ ", block, flags=re.M)[1:]
+    ]
+    assert examples
+    for command, shown in examples:
+        adapted, expected = command, shown
+        for old, new in replace:
+            adapted, expected = adapted.replace(old, new), expected.replace(old, new)
+        assert _without_what_varies(_run(adapted, folder)) == _without_what_varies(expected), command
+
+
+@pytest.fixture(scope="module")
+def exported_as_shown(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    [model] = _blocks("export.md", "python")
+    (folder / "half_plus_two.py").write_text(model)
+    _follow("export.md", folder)
+    return folder
+
+
+@pytest.fixture
+def folder(exported_as_shown, tmp_path):
+    return shutil.copytree(exported_as_shown, tmp_path / "work")
+
+
+def test_the_export_page(exported_as_shown):
+    assert (exported_as_shown / "models" / "half_plus_two" / "1" / "saved_model.pb").is_file()
+
+
+def test_the_inspect_page(folder):
+    _follow("inspect.md", folder)
+
+
+def test_the_warmup_page(folder):
+    _follow("warmup.md", folder)
+
+
+def test_the_run_page(folder):
+    [recipe] = _blocks("run.md", "yaml")
+    (folder / "half_plus_two.yaml").write_text(recipe)
+    _follow("run.md", folder)
+    assert (folder / "models/half_plus_two/5/assets.extra/tf_serving_warmup_requests").is_file()
+
+
+def test_the_predict_page(folder):
+    flags = ["--port=-1", "--rest_api_port=-1", "--model_name=half_plus_two", "--model_base_path=models/half_plus_two"]
+    command = [sys.executable, "-m", "tfs.cli", "serve", *flags]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as server:
+        ready = next(filter(None, (re.search(r"ready: grpc=(\S+) rest=(\S+)", line) for line in server.stderr)))
+        try:
+            _follow("predict.md", folder, [("localhost:8500", ready[1]), ("localhost:8501", ready[2])])
+        finally:
+            server.terminate()
+            server.stderr.read()

@@ -1,0 +1,142 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tfs.savedmodel import protos
+from tfs.savedmodel.errors import TfsError
+from tfs.serve.execution import Execution, execution_of
+from tfs.serve.options import ServerOptions
+
+
+def execution(**flags: Any) -> tuple[Any, Execution]:
+    """Return the ConfigProto, and the rest."""
+    found = execution_of(ServerOptions(model_base_path="/m", **flags))
+    return protos.load("config_pb2").ConfigProto.FromString(found.session_config), found
+
+
+def file(folder: Path, text: str) -> str:
+    path = folder / "a.config"
+    path.write_text(text)
+    return str(path)
+
+
+def test_by_default_a_request_stays_in_one_thread() -> None:
+    config, rest = execution()
+    assert str(config) == "intra_op_parallelism_threads: 1\n"
+    assert rest.in_caller_thread
+    assert (rest.tags, rest.warmup, rest.warmup_iterations) == (("serve",), True, 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "intra", "inter", "in_caller_thread"),
+    [
+        ({"tensorflow_session_parallelism": 3}, 3, 3, False),
+        ({"tensorflow_intra_op_parallelism": 3}, 3, 0, True),
+        ({"tensorflow_inter_op_parallelism": 3}, 1, 3, False),
+        ({"tensorflow_inter_op_parallelism": -1}, 1, 0, True),
+        ({"tensorflow_session_parallelism": 3, "tensorflow_intra_op_parallelism": 5}, 5, 3, False),
+    ],
+)
+def test_parallelism_flags(flags: dict[str, int], intra: int, inter: int, in_caller_thread: bool) -> None:
+    config, rest = execution(**flags)
+    assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (intra, inter)
+    assert rest.in_caller_thread is in_caller_thread
+
+
+def test_a_session_config_file_holds_unless_a_flag_says_otherwise(tmp_path: Path) -> None:
+    text = """
+        intra_op_parallelism_threads: 2 inter_op_parallelism_threads: 7
+        allow_soft_placement: true
+        gpu_options { per_process_gpu_memory_fraction: 0.5 allow_growth: true }
+    """
+    path = file(tmp_path, text)
+    config, rest = execution(tensorflow_session_config_file=path)
+    assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (2, 7)
+    assert config.allow_soft_placement
+    assert not rest.in_caller_thread
+    config, _ = execution(
+        tensorflow_session_config_file=path,
+        tensorflow_intra_op_parallelism=4,
+        per_process_gpu_memory_fraction=0.25,
+    )
+    assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (4, 7)
+    assert config.gpu_options.per_process_gpu_memory_fraction == 0.25
+    assert config.gpu_options.allow_growth
+
+
+def test_a_pool_of_its_own_in_the_file_is_used(tmp_path: Path) -> None:
+    path = file(tmp_path, "session_inter_op_thread_pool { num_threads: 4 }")
+    assert not execution(tensorflow_session_config_file=path)[1].in_caller_thread
+
+
+def test_bfloat16_is_the_only_mixed_precision(caplog: pytest.LogCaptureFixture) -> None:
+    config, _ = execution(mixed_precision="bfloat16")
+    assert config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 == 1
+    assert caplog.messages == []
+    config, _ = execution(mixed_precision="float8")
+    assert not config.HasField("graph_options")
+    assert caplog.messages == ["--mixed_precision=float8 has no effect: only bfloat16 is known"]
+
+
+PLATFORM = """
+platform_configs {
+  key: "%s"
+  value {
+    source_adapter_config {
+      [type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] { legacy_config { %s } }
+    }
+  }
+}
+"""
+
+
+def test_a_platform_config_takes_the_place_of_the_flags(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = """
+        session_config { inter_op_parallelism_threads: 3 }
+        saved_model_tags: "serve" saved_model_tags: "gpu"
+        enable_model_warmup: true model_warmup_options { num_request_iterations { value: 4 } }
+    """
+    config, rest = execution(
+        platform_config_file=file(tmp_path, PLATFORM % ("tensorflow", text)),
+        tensorflow_inter_op_parallelism=8,
+        saved_model_tags="ignored",
+    )
+    assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (1, 3)
+    assert (rest.tags, rest.warmup, rest.warmup_iterations) == (("serve", "gpu"), True, 4)
+    assert caplog.messages == []
+
+
+def test_what_a_platform_config_leaves_out_is_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _, rest = execution(platform_config_file=file(tmp_path, PLATFORM % ("tensorflow", "")), enable_batching=True)
+    assert (rest.tags, rest.warmup, rest.batching) == (("serve",), False, None)
+    assert caplog.messages == []
+
+
+def test_a_platform_config_has_its_own_batching(tmp_path: Path) -> None:
+    text = "batching_parameters { max_batch_size { value: 8 } num_batch_threads { value: 3 } }"
+    _, rest = execution(platform_config_file=file(tmp_path, PLATFORM % ("tensorflow", text)))
+    assert rest.batching is not None
+    assert rest.batching.threads == 3
+    assert rest.batching.parameters["max_batch_size"] == 8
+
+
+@pytest.mark.parametrize("flag", ["tensorflow_session_config_file", "platform_config_file"])
+def test_a_file_that_is_missing_or_broken_is_named(tmp_path: Path, flag: str) -> None:
+    with pytest.raises(TfsError, match=f"cannot read --{flag} `/nowhere`: No such file"):
+        execution(**{flag: "/nowhere"})
+    path = file(tmp_path, "what: ever")
+    with pytest.raises(TfsError, match=r"Error parsing text-format tensorflow\.\S+: 1:1: .*Invalid protobuf file: '/"):
+        execution(**{flag: path})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (PLATFORM % ("other", ""), "configures no platform `tensorflow`"),
+        ('platform_configs { key: "tensorflow" value { } }', "has no tensorflow.serving.SavedModelBundleSourceAdapter"),
+    ],
+)
+def test_a_platform_config_without_tensorflow_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TfsError, match=message):
+        execution(platform_config_file=file(tmp_path, text))

@@ -1,0 +1,64 @@
+"""A model that TensorFlow's C++ loader refuses for a well-known reason: the log names the cause and what mends it."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running_server import Models, RunningServer, publish
+
+from tfs.serve.load_errors import remedy
+
+_TWICE = """
+import sys
+import keras, tensorflow as tf
+keras.utils.set_random_seed(1)
+model = keras.Sequential([keras.Input((2,), name="x"), keras.layers.Dense(3)])
+tf.saved_model.save(model, sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("Op type not registered 'TFText>WhitespaceTokenizeWithOffsetsV2' in binary", "pip install tensorflow-text"),
+        ("Op type not registered 'Addons>Gelu' in binary", "custom-op library Addons"),
+        ("Op type not registered 'BrandNew' in binary", "a newer TensorFlow or a custom-op library"),
+        ("some other failure", ""),
+    ],
+)
+def test_the_remedy_names_what_is_missing(message: str, words: str) -> None:
+    found = remedy(message, "m/1")
+    assert words in found
+    assert bool(found) == bool(words)
+
+
+def test_wrong_tags_are_answered_with_the_command_that_shows_the_right_ones(
+    models: Models, launch: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    publish(models.half_plus_two, tmp_path / "m", 1)
+    flags = (f"--model_base_path={tmp_path / 'm'}", "--saved_model_tags=tpu", "--max_num_load_retries=0")
+    server = launch(*flags)
+    assert server.exit_code() == 1
+    assert (
+        f"(`tfs inspect {tmp_path / 'm' / '1'}` shows the tags it has; name them with --saved_model_tags)" in server.log
+    )
+
+
+def test_a_keras_model_with_double_variables_is_mended_by_the_command_that_the_log_names(
+    launch: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    version = tmp_path / "m" / "1"
+    subprocess.run([sys.executable, "-c", _TWICE, str(version)], check=True, capture_output=True)
+    tfs = [sys.executable, "-m", "tfs.cli"]
+    subprocess.run([*tfs, "warmup", str(version), "--synthetic"], check=True, capture_output=True)
+    flags = (f"--model_base_path={tmp_path / 'm'}", "--max_num_load_retries=0")
+    server = launch(*flags)
+    assert server.exit_code() == 1
+    command = f"tfs optimize {version} --in-place"
+    assert f"`{command}` mends it" in server.log
+    subprocess.run([*tfs, *command.split()[1:]], check=True, capture_output=True)
+    server = launch(*flags).wait_until_ready()
+    assert server.rest_predict("default", 1.0).status_code == 400  # it takes two numbers
+    assert server.stop() == 0

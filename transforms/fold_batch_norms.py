@@ -1,0 +1,120 @@
+"""Folding the multiplication that is left of a batch norm into the convolution in front of it."""
+
+import numpy as np
+
+from tfs.transforms.factors import FLOAT_TYPES, Factor, RefusedError, computed_from_constants, constant_value
+from tfs.transforms.graph_edit import GraphEdit
+from tfs.transforms.graph_view import GraphView, NodeDef, Tensor
+from tfs.transforms.offsets import join_offsets
+from tfs.transforms.passes import GraphPass, PassResult, Skip
+from tfs.transforms.scaling import ScalePlanner
+
+__all__ = ["FoldBatchNorms"]
+
+
+class FoldBatchNorms(GraphPass):
+    """Moves constant factors into the kernels and biases in front of them (see `factors` for the formulas).
+
+    1. `Mul(x, m)` or `Mul(m, x)`, `m` one constant per channel of `x` (or one for all), `x` a convolution or matrix
+       product, or a chain of additions of constants, Squeeze, ExpandDims, Reshape and the like behind one: kernel and
+       added constants are scaled, the Mul goes. If a signature reads the Mul, the node in front takes its name.
+    2. Constants that are added one after the other behind a linear op are joined into one BiasAdd.
+
+    Left alone, with the reason reported: a value on the way that is read elsewhere or by a signature, factors along
+    another axis, a factor that is not a constant yet (fold_constants comes first).
+    """
+
+    name = "fold_batch_norms"
+    summary = "multiply scales behind convolutions and matrix products into their kernels"
+
+    def __call__(self, view: GraphView) -> PassResult:
+        """Return the graph with every factor folded that can be."""
+        start, folded = view, 0
+        while True:
+            view, count, skipped = _round(view)
+            folded += count
+            if not count:
+                break
+        view, joined = join_offsets(view)
+        done = {what: n for what, n in (("scales folded", folded), ("offsets joined", joined)) if n}
+        if not done:
+            return PassResult(start, {}, skipped)
+        return PassResult(view.only(view.ancestors(view.roots.names)), done, skipped)
+
+
+def _round(view: GraphView) -> tuple[GraphView, int, tuple[Skip, ...]]:
+    """Fold each factor whose chain no other factor of this round touches."""
+    planner = ScalePlanner(view)
+    edit = GraphEdit(view)
+    constants: dict[tuple[str, bytes], Tensor] = {}
+    claimed: set[str] = set()
+    skipped: list[Skip] = []
+    computed = computed_from_constants(view)
+    count = 0
+    for name in view.order:
+        node = view.nodes[name]
+        if node.op != "Mul" or node.attr["T"].type not in FLOAT_TYPES or name in view.roots.nodes:
+            continue
+        index = next((i for i in (1, 0) if constant_value(view, Tensor.parse(node.input[i]))), None)
+        if index is None:
+            skipped.extend(_warn_of_order(view, node, computed))
+            continue
+        source, factor = Tensor.parse(node.input[1 - index]), None
+        try:
+            factor = _factor(view, planner, node, index)
+            plan = planner.plan(source, factor, name)
+        except RefusedError as refusal:
+            if factor is None or not factor.is_scalar:  # a lone number is no batch norm
+                skipped.append(Skip(name, str(refusal)))
+            continue
+        if plan.nodes & claimed or name in claimed:
+            continue
+        plan.apply(edit, constants)
+        _replace_by_input(view, edit, node, index)
+        claimed |= plan.nodes | {name}
+        count += 1
+    return (edit.view() if count else view), count, tuple(skipped)
+
+
+def _factor(view: GraphView, planner: ScalePlanner, node: NodeDef, index: int) -> Factor:
+    constant = constant_value(view, Tensor.parse(node.input[index]))
+    if constant is None:
+        raise RefusedError("its factor is no constant")
+    value = constant[1].astype(np.float64)
+    source = Tensor.parse(node.input[1 - index])
+    if view.is_constant(source):
+        raise RefusedError("both its inputs are constants: fold_constants computes it")
+    if value.ndim > planner.rank(source):
+        raise RefusedError("its factor makes the result wider")
+    wide = [axis for axis, size in enumerate(value.shape) if size != 1]
+    if len(wide) > 1:
+        raise RefusedError("its factor varies over more than one axis")
+    return Factor(value.reshape(-1), wide[0] - value.ndim if wide else -1)
+
+
+def _replace_by_input(view: GraphView, edit: GraphEdit, node: NodeDef, factor_index: int) -> None:
+    """Take the multiplication `node` out of the graph: its readers read its input, which nobody else reads.
+
+    If `node` is a root, the node that it reads takes its name instead. That node waits for what the multiplication and
+    the factor waited for.
+    """
+    source, factor = (Tensor.parse(node.input[index]) for index in (1 - factor_index, factor_index))
+    constant = constant_value(view, factor)
+    waits = [*view.control_inputs(node.name), *(view.control_inputs(constant[0]) if constant else ())]
+    edit.wait_for(source.node, waits)
+    inner = edit.copy(source.node)
+    if view.is_root(node.name):
+        edit.drop(inner.name)
+        inner.name = node.name
+    else:
+        edit.drop(node.name)
+        edit.redirect(Tensor(node.name, 0), source)
+        edit.redirect_control(node.name, [inner.name])
+    edit.put(inner)
+
+
+def _warn_of_order(view: GraphView, node: NodeDef, computed: set[str]) -> list[Skip]:
+    inputs = [tensor.node for tensor in view.data_inputs(node.name)]
+    if sum(name in computed for name in inputs) == 1:
+        return [Skip(node.name, "its factor is computed from constants: fold_constants has to come first")]
+    return []

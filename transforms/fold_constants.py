@@ -1,0 +1,308 @@
+"""Computing now what does not depend on any input."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tfs.transforms.dead_branches import take_constant_branches
+from tfs.transforms.graph_edit import GraphEdit, constant_node
+from tfs.transforms.graph_view import CONTROL, GraphView, Tensor, node_def
+from tfs.transforms.loop_constants import move_constants_into_loops
+from tfs.transforms.ops import CONTROL_FLOW_V1, called_functions, is_stateful, output_arguments
+from tfs.transforms.passes import Argument, GraphPass, PassResult, Skip
+from tfs.transforms.static_shapes import StaticShapes, imported
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["FoldConstants"]
+
+_MAX_CONSTANT_BYTES = 10 * 1024 * 1024
+# A fold can make further shapes known, and these further folds; more rounds than this were never needed.
+_MAX_ROUNDS = 8
+_SHAPE_OPS = frozenset({"Shape", "Size", "Rank"})
+# Stateful by the registry, though running them changes nothing: no reason to wait for them.
+_WITHOUT_EFFECT = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "VarHandleOp", "_Arg", "NoOp"})
+_INPUTS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "_Arg", "_Retval"})
+
+
+class FoldConstants(GraphPass):
+    """Replaces every subgraph that depends on no input by a constant, and drops what then nobody needs.
+
+    1. A PlaceholderWithDefault that no signature feeds becomes its default.
+    2. Control edges from nodes that have no effect, nor wait for one that has, are dropped: nothing can tell.
+    3. Shape, Size and Rank of a tensor whose static shape is complete become constants.
+    4. Nodes without state whose inputs are all constants are run once; the results that others read become constants.
+    5. Of a conditional (Switch and Merge, or If) with a constant predicate the chosen branch stays.
+    6. Constants that a loop (While) passes on unchanged move into its body.
+
+    Stateful and random ops, old-style control flow, calls, tables and variables stay, as does what is excluded and what
+    would be larger than `max_constant_size_in_bytes`. A constant keeps the name of the node it replaces where that node
+    has one output, else it is called `<name>/_cf__<output>`.
+    """
+
+    name = "fold_constants"
+    summary = "compute what depends on no input and store the result"
+    arguments = (
+        Argument("exclude_op", repeatable=True),
+        Argument("exclude_node", repeatable=True),
+        Argument("clear_output_shapes", bool),
+        Argument("max_constant_size_in_bytes", int),
+    )
+
+    def __init__(
+        self,
+        exclude_op: Sequence[str] = (),
+        exclude_node: Sequence[str] = (),
+        clear_output_shapes: bool = True,
+        max_constant_size_in_bytes: int = _MAX_CONSTANT_BYTES,
+    ) -> None:
+        self._excluded_ops = frozenset(exclude_op)
+        self._excluded_nodes = frozenset(exclude_node)
+        self._clear_output_shapes = clear_output_shapes
+        self._max_bytes = max_constant_size_in_bytes
+
+    def __call__(self, view: GraphView) -> PassResult:
+        """Return the folded graph."""
+        start = view
+        done: dict[str, int] = {}
+        skipped: dict[str, Skip] = {}
+        if self._clear_output_shapes:
+            view = _without_output_shapes(view)
+        view = _count(done, "unfed defaults taken", *_take_defaults(view))
+        for _ in range(_MAX_ROUNDS):
+            before = sum(done.values())
+            view = _count(done, "control edges dropped", *_drop_idle_control_edges(view))
+            view = _count(done, "shapes known", *self._fold_shapes(view))
+            view = _count(done, "constants computed", *self._fold(view, skipped))
+            view = _count(done, "constant branches taken", *take_constant_branches(view))
+            view = _count(done, "constants moved into loops", *move_constants_into_loops(view))
+            if sum(done.values()) == before:
+                break
+        needed = view.only(view.ancestors(view.roots.names))
+        done["nodes removed"] = max(0, len(start) - len(needed))
+        done = {what: count for what, count in done.items() if count}
+        return PassResult(needed if done else start, done, tuple(skipped.values()))
+
+    def _may_fold(self, view: GraphView, name: str) -> bool:
+        node = view.nodes[name]
+        return not (
+            node.op in self._excluded_ops
+            or name in self._excluded_nodes
+            or name in view.roots.fed_names
+            or name in view.roots.nodes
+            or node.op in _INPUTS
+            or node.op in CONTROL_FLOW_V1
+            or is_stateful(node)
+            or any(True for _ in called_functions(node))
+        )
+
+    def _fold_shapes(self, view: GraphView) -> tuple[GraphView, int]:
+        candidates = [node for node in view if node.op in _SHAPE_OPS and self._may_fold(view, node.name)]
+        if not candidates:
+            return view, 0
+        import numpy as np
+
+        shapes = StaticShapes(view)
+        edit = GraphEdit(view)
+        count = 0
+        for node in candidates:
+            shape = shapes(Tensor.parse(node.input[0]))
+            if shape is None or (node.op != "Rank" and None in shape):
+                continue
+            dtype = shapes.dtype(Tensor(node.name, 0)).as_numpy_dtype
+            known = [size for size in shape if size is not None]
+            value = {"Shape": known, "Size": int(np.prod(known)), "Rank": len(shape)}[node.op]
+            edit.put(constant_node(node.name, np.array(value, dtype), node.device))
+            count += 1
+        return (edit.view(), count) if count else (view, 0)
+
+    def _fold(self, view: GraphView, skipped: dict[str, Skip]) -> tuple[GraphView, int]:
+        staying: set[str] = set()
+        while True:
+            foldable = self._foldable(view, staying)
+            wanted = self._frontier(view, foldable)
+            if not wanted:
+                return view, 0
+            values, failed, opaque = _evaluate(view, foldable, wanted)
+            skipped.update({skip.node: skip for skip in failed})
+            large = {t.node: v.nbytes for t, v in values.items() if v.nbytes > self._max_bytes}
+            for name, size in large.items():
+                reason = f"its result has {size:,} bytes, more than max_constant_size_in_bytes={self._max_bytes}"
+                skipped[name] = Skip(name, reason)
+            staying |= large.keys() | opaque | {skip.node for skip in failed}
+            # What feeds a node that stays may itself be worth folding: look again without that node.
+            if not large and not failed and not opaque:
+                return _replace(view, values, foldable)
+
+    def _foldable(self, view: GraphView, without: set[str]) -> dict[str, frozenset[str]]:
+        """Return the constants and all that can be computed from them alone, each with the nodes it has to wait for."""
+        foldable: dict[str, frozenset[str]] = {}
+        # Old-style control flow holds nodes back through control edges: such a node must not run just because it could.
+        held_back = view.descendants(node.name for node in view if node.op in CONTROL_FLOW_V1)
+        fetched = {tensor.node for tensor in view.roots.fetched}
+        for name in view.order:
+            node = view.nodes[name]
+            waits = view.control_inputs(name)
+            if name in without or any(other in held_back for other in waits):
+                continue
+            if node.op == "Const":
+                fits = name not in view.roots.fed_names and name not in view.roots.nodes
+            else:
+                fits = all(t.node in foldable for t in view.data_inputs(name)) and self._may_fold(view, name)
+                # A node that a signature names cannot be split into one constant per output.
+                fits = fits and (name not in fetched or sum(n for _, n in output_arguments(node) or ()) == 1)
+            if fits:
+                foldable[name] = frozenset(waits).union(*(foldable[t.node] for t in view.data_inputs(name)))
+        return foldable
+
+    @staticmethod
+    def _frontier(view: GraphView, foldable: Mapping[str, frozenset[str]]) -> list[Tensor]:
+        """Return the computed tensors that something else reads, or that a signature returns."""
+        wanted: dict[Tensor, None] = {}
+        for name in view.order:
+            if name not in foldable or view.nodes[name].op == "Const":
+                continue
+            readers = view.readers(name)
+            ports = {r.port for r in readers if r.node not in foldable and r.port != CONTROL}
+            ports |= {tensor.port for tensor in view.roots.fetched if tensor.node == name}
+            wanted.update((Tensor(name, port), None) for port in sorted(ports))
+        return list(wanted)
+
+
+def _count(done: dict[str, int], what: str, view: GraphView, count: int) -> GraphView:
+    done[what] = done.get(what, 0) + count
+    return view
+
+
+def _without_output_shapes(view: GraphView) -> GraphView:
+    """Drop `_output_shapes`: what an earlier tool believed can contradict the graph as it is now."""
+    edit = GraphEdit(view)
+    for node in view:
+        if "_output_shapes" in node.attr:
+            copy = edit.copy(node.name)
+            del copy.attr["_output_shapes"]
+            edit.put(copy)
+    return edit.view() if edit.changed else view
+
+
+def _take_defaults(view: GraphView) -> tuple[GraphView, int]:
+    edit = GraphEdit(view)
+    unfed = [n for n in view if n.op == "PlaceholderWithDefault" and not view.is_root(n.name)]
+    for node in unfed:
+        identity = node_def("Identity", node.name, device=node.device)
+        identity.input.extend(node.input)
+        identity.attr["T"].CopyFrom(node.attr["dtype"])
+        edit.put(identity)
+    return (edit.view(), len(unfed)) if unfed else (view, 0)
+
+
+def _drop_idle_control_edges(view: GraphView) -> tuple[GraphView, int]:
+    effective: set[str] = set()
+    for name in view.order:
+        node = view.nodes[name]
+        own = node.op not in _WITHOUT_EFFECT and (is_stateful(node) or node.op in CONTROL_FLOW_V1)
+        if own or any(Tensor.parse(text).node in effective for text in node.input):
+            effective.add(name)
+    effective |= view.nodes.keys() - set(view.order)
+    edit = GraphEdit(view)
+    count = 0
+    for node in view:
+        keep = [text for text in node.input if not text.startswith("^") or text[1:] in effective]
+        if len(keep) < len(node.input):
+            count += len(node.input) - len(keep)
+            copy = edit.copy(node.name)
+            copy.ClearField("input")
+            copy.input.extend(keep)
+            edit.put(copy)
+    return (edit.view(), count) if count else (view, 0)
+
+
+def _evaluate(
+    view: GraphView, foldable: Mapping[str, frozenset[str]], wanted: Sequence[Tensor]
+) -> tuple[Mapping[Tensor, "np.ndarray"], list[Skip], set[str]]:
+    """Run the foldable part of the graph once; return the values, and the nodes that stay (those that fail say why).
+
+    What no constant can hold (a resource, a list of tensors) is left without a word: it is no missed chance.
+    """
+    from tfs.transforms.tensorflow_runtime import plain_session
+
+    part = _without_control_edges(view.only(_computing(view, foldable, wanted)))
+    graph = imported(part)
+    fetches = {tensor: graph.get_tensor_by_name(f"{tensor.node}:{tensor.port}") for tensor in wanted}
+    opaque = {tensor.node for tensor, fetch in fetches.items() if _is_opaque(fetch)}
+    with plain_session(graph) as run:
+        values, failed = _run(run, {tensor: fetch for tensor, fetch in fetches.items() if tensor.node not in opaque})
+    return values, failed, opaque
+
+
+def _run(run: Any, fetches: Mapping[Tensor, Any]) -> tuple[dict[Tensor, "np.ndarray"], list[Skip]]:
+    import tensorflow as tf
+
+    try:
+        values = run.run(list(fetches.values()))
+        return {tensor: _array(value, fetches[tensor]) for tensor, value in zip(fetches, values, strict=True)}, []
+    except tf.errors.OpError:
+        pass
+    # One of them fails, as it would when the model runs; find out which.
+    found: dict[Tensor, np.ndarray] = {}
+    failed = []
+    for tensor, fetch in fetches.items():
+        try:
+            found[tensor] = _array(run.run(fetch), fetch)
+        except tf.errors.OpError as error:
+            failed.append(Skip(tensor.node, f"computing it fails: {error.message.splitlines()[0]}"))
+    return found, failed
+
+
+def _array(value: Any, fetch: Any) -> "np.ndarray":
+    import numpy as np
+
+    return np.asarray(value, fetch.dtype.as_numpy_dtype)  # strings as objects: numpy's own would lose closing NULs
+
+
+def _is_opaque(fetch: Any) -> bool:
+    import tensorflow as tf
+
+    return fetch.dtype in (tf.resource, tf.variant)
+
+
+def _computing(view: GraphView, foldable: Mapping[str, frozenset[str]], wanted: Sequence[Tensor]) -> set[str]:
+    """Return the foldable nodes whose data lead to the wanted tensors."""
+    seen: set[str] = set()
+    todo = [tensor.node for tensor in wanted]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo.extend(tensor.node for tensor in view.data_inputs(name) if tensor.node in foldable)
+    return seen
+
+
+def _without_control_edges(view: GraphView) -> GraphView:
+    edit = GraphEdit(view)
+    for node in view:
+        if any(text.startswith("^") for text in node.input):
+            copy = edit.copy(node.name)
+            copy.ClearField("input")
+            copy.input.extend(text for text in node.input if not text.startswith("^"))
+            edit.put(copy)
+    return edit.view()
+
+
+def _replace(
+    view: GraphView, values: Mapping[Tensor, "np.ndarray"], waits: Mapping[str, frozenset[str]]
+) -> tuple[GraphView, int]:
+    edit = GraphEdit(view)
+    split: dict[str, int] = {}
+    for tensor in values:
+        split[tensor.node] = split.get(tensor.node, 0) + 1
+    for tensor, value in values.items():
+        node = view.nodes[tensor.node]
+        if split[tensor.node] == 1 and tensor.port == 0:
+            constant = edit.put(constant_node(node.name, value, node.device))
+        else:
+            constant = edit.constant(f"{node.name}/_cf__{tensor.port}", value, node.device)
+            edit.redirect(tensor, constant)
+        edit.wait_for(constant.node, sorted(waits[node.name]))
+    folded = edit.view()
+    return folded.only(folded.ancestors(folded.roots.names)), len(values)

@@ -1,0 +1,194 @@
+"""Moving a factor per channel from behind linear ops into their kernels and biases.
+
+    (x @ w) * m       =  x @ (w * m)         (see `factors` for each op's kernel)
+    (x + b) * m       =  x*m + b*m           (BiasAdd, Add, AddV2, Sub)
+    concat(x, y) * m  =  concat(x*m1, y*m2)
+
+Squeeze, ExpandDims, Reshape, BatchToSpaceND and Identity are looked through. On the way from the factor to the kernel
+every node must be read by nobody else, since its value changes.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+import numpy as np
+
+from tfs.transforms.factors import (
+    LINEAR_OPS,
+    Change,
+    Factor,
+    Plan,
+    RefusedError,
+    broadcasts_into,
+    cast_like,
+    channel_axis,
+    constant_value,
+    scaled_kernel,
+)
+from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, attribute
+from tfs.transforms.static_shapes import StaticShapes
+
+__all__ = ["ScalePlanner"]
+
+
+class ScalePlanner:
+    """Finds out what moving a factor would change."""
+
+    def __init__(self, view: GraphView) -> None:
+        self.view = view
+
+    @cached_property
+    def shapes(self) -> StaticShapes:
+        """The static shapes of the graph, worked out when first needed."""
+        return StaticShapes(self.view)
+
+    def rank(self, tensor: Tensor) -> int:
+        """Return the rank of a tensor; refuse if it is not known."""
+        return len(self.shape(tensor))
+
+    def shape(self, tensor: Tensor) -> tuple[int | None, ...]:
+        """Return the sizes of a tensor; refuse if its rank is not known."""
+        shape = self.shapes(tensor)
+        if shape is None:
+            raise RefusedError(f"the rank of `{tensor}` is not known")
+        return shape
+
+    def plan(self, tensor: Tensor, factor: Factor, reader: str) -> Plan:
+        """Return how `tensor * factor` is reached by changing constants in front of `tensor`, read by `reader` alone.
+
+        Raises:
+            RefusedError: it cannot be.
+        """
+        node = self.view.nodes[tensor.node]
+        handler = _HANDLERS.get(node.op)
+        if handler is None:
+            raise RefusedError(
+                f"its input comes from {node.op} `{node.name}`, which is no convolution or matrix product"
+            )
+        self._require_sole_reader(node, reader)
+        shape = self.shape(tensor)
+        if not factor.is_scalar and shape[factor.axis] != factor.values.size:
+            raise RefusedError(f"it does not have one factor for each channel of `{node.name}`")
+        return handler(self, node, factor)
+
+    def _require_sole_reader(self, node: NodeDef, reader: str) -> None:
+        if self.view.is_root(node.name):
+            raise RefusedError(f"`{node.name}` is read by a signature")
+        others = sorted({other.node for other in self.view.readers(node.name)} - {reader})
+        if others:
+            raise RefusedError(f"`{node.name}` is also read by `{others[0]}`")
+
+    def _further(self, node: NodeDef, index: int, factor: Factor, *changes: Change) -> Plan:
+        """Return the plan for input `index` of `node`, with `node` itself added."""
+        plan = self.plan(Tensor.parse(node.input[index]), factor, node.name)
+        return Plan((*changes, *plan.changes), plan.nodes | {node.name})
+
+    def _change(self, node: NodeDef, index: int, source: str, value: np.ndarray) -> Change:
+        return Change(node.name, index, source, value, tuple(self.view.control_inputs(source)))
+
+    def _linear(self, node: NodeDef, factor: Factor) -> Plan:
+        kernel = constant_value(self.view, Tensor.parse(node.input[1]))
+        if kernel is None:
+            raise RefusedError(f"the kernel of `{node.name}` is no constant")
+        name, weights = kernel
+        if not factor.is_scalar and factor.axis != channel_axis(node, self.rank(Tensor(node.name, 0))):
+            raise RefusedError(f"its factor varies over another axis than the channels of `{node.name}`")
+        scaled = scaled_kernel(node, name, weights, factor)
+        return Plan((self._change(node, 1, name, scaled),), frozenset({node.name}))
+
+    def _bias_add(self, node: NodeDef, factor: Factor) -> Plan:
+        bias = constant_value(self.view, Tensor.parse(node.input[1]))
+        if bias is None:
+            raise RefusedError(f"the bias of `{node.name}` is no constant")
+        if not factor.is_scalar and factor.axis != channel_axis(node, self.rank(Tensor(node.name, 0))):
+            raise RefusedError(f"its factor varies over another axis than the channels of `{node.name}`")
+        name, value = bias
+        scaled = cast_like(value.astype(np.float64) * factor.values.reshape(-1), value, name)
+        return self._further(node, 0, factor, self._change(node, 1, name, scaled))
+
+    def _add(self, node: NodeDef, factor: Factor) -> Plan:
+        for index in (1, 0):
+            offset = constant_value(self.view, Tensor.parse(node.input[index]))
+            if offset is None:
+                continue
+            name, value = offset
+            other = self.shape(Tensor.parse(node.input[1 - index]))
+            if not broadcasts_into(value.shape, other):
+                raise RefusedError(f"the constant of `{node.name}` makes its result wider")
+            scaled = cast_like(value.astype(np.float64) * factor.broadcast(), value, name)
+            return self._further(node, 1 - index, factor, self._change(node, index, name, scaled))
+        raise RefusedError(f"`{node.name}` adds two computed values")
+
+    def _identity(self, node: NodeDef, factor: Factor) -> Plan:
+        return self._further(node, 0, factor)
+
+    def _squeeze(self, node: NodeDef, factor: Factor) -> Plan:
+        rank = self.rank(Tensor.parse(node.input[0]))
+        squeezed = {axis % rank for axis in attribute(node, "squeeze_dims").list.i}
+        if not squeezed:
+            raise RefusedError(f"`{node.name}` does not say which axes it removes")
+        kept = [axis for axis in range(rank) if axis not in squeezed]
+        return self._further(node, 0, factor if factor.is_scalar else Factor(factor.values, kept[factor.axis] - rank))
+
+    def _expand_dims(self, node: NodeDef, factor: Factor) -> Plan:
+        where = constant_value(self.view, Tensor.parse(node.input[1]))
+        if where is None:
+            raise RefusedError(f"the axis of `{node.name}` is no constant")
+        rank = self.rank(Tensor(node.name, 0))
+        added = int(where[1].item()) % rank
+        if factor.is_scalar:
+            return self._further(node, 0, factor)
+        channel = rank + factor.axis
+        if channel == added:
+            raise RefusedError(f"its factor varies over the axis that `{node.name}` adds")
+        before = channel - (channel > added)
+        return self._further(node, 0, Factor(factor.values, before - (rank - 1)))
+
+    def _reshape(self, node: NodeDef, factor: Factor) -> Plan:
+        shape = self.shape(Tensor.parse(node.input[0]))
+        if not factor.is_scalar and (factor.axis != -1 or not shape or shape[-1] != factor.values.size):
+            raise RefusedError(f"`{node.name}` does not keep the channels apart")
+        return self._further(node, 0, factor)
+
+    def _batch_to_space(self, node: NodeDef, factor: Factor) -> Plan:
+        block = self.shape(Tensor.parse(node.input[1]))
+        rank = self.rank(Tensor(node.name, 0))
+        if not factor.is_scalar and (factor.axis != -1 or block[0] is None or block[0] > rank - 2):
+            raise RefusedError(f"`{node.name}` does not keep the channels apart")
+        return self._further(node, 0, factor)
+
+    def _concat(self, node: NodeDef, factor: Factor) -> Plan:
+        data = list(range(len(self.view.data_inputs(node.name))))
+        at = data.pop(0 if node.op == "Concat" else -1)
+        where = constant_value(self.view, Tensor.parse(node.input[at]))
+        if where is None:
+            raise RefusedError(f"the axis of `{node.name}` is no constant")
+        rank = self.rank(Tensor(node.name, 0))
+        along_channels = not factor.is_scalar and int(where[1].item()) % rank == rank + factor.axis
+        plans, start = [], 0
+        for index in data:
+            part = factor
+            if along_channels:
+                size = self.shape(Tensor.parse(node.input[index]))[factor.axis]
+                if size is None:
+                    raise RefusedError(f"`{node.name}` joins an unknown number of channels")
+                part = Factor(factor.values[start : start + size], factor.axis)
+                start += size
+            plans.append(self._further(node, index, part))
+        changes = tuple(change for plan in plans for change in plan.changes)
+        if len({(change.node, change.index) for change in changes}) < len(changes):
+            raise RefusedError(f"`{node.name}` joins the same value twice")
+        return Plan(changes, frozenset().union(*(plan.nodes for plan in plans)))
+
+
+_HANDLERS: Mapping[str, Callable[[ScalePlanner, NodeDef, Factor], Plan]] = {
+    **dict.fromkeys(LINEAR_OPS, ScalePlanner._linear),
+    "BiasAdd": ScalePlanner._bias_add,
+    **dict.fromkeys(("Add", "AddV2", "Sub"), ScalePlanner._add),
+    **dict.fromkeys(("Identity", "StopGradient", "PreventGradient"), ScalePlanner._identity),
+    "Squeeze": ScalePlanner._squeeze,
+    "ExpandDims": ScalePlanner._expand_dims,
+    "Reshape": ScalePlanner._reshape,
+    "BatchToSpaceND": ScalePlanner._batch_to_space,
+    **dict.fromkeys(("Concat", "ConcatV2"), ScalePlanner._concat),
+}

@@ -1,0 +1,113 @@
+"""Writing an optimized graph as a SavedModel, in the v1 form that every loader takes (no object graph)."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.protos import load
+from tfs.transforms.graph_edit import constant_node
+from tfs.transforms.graph_view import GraphView
+from tfs.transforms.loading import asset_tensors
+from tfs.transforms.ops import op_definition
+from tfs.transforms.state import write_checkpoint
+
+if TYPE_CHECKING:
+    from tfs.transforms.loading import LoadedModel
+    from tfs.transforms.preparing import PreparedGraph
+
+__all__ = ["write_saved_model"]
+
+_COPIED = ("assets", "assets.extra")
+_MAX_PROTO_BYTES = 2**31 - 1
+
+
+def write_saved_model(model: "LoadedModel", prepared: "PreparedGraph", view: GraphView, directory: Path) -> None:
+    """Write `view`, what the passes made of `prepared`, with the model's signatures, tags and assets, and sync it.
+
+    `directory` exists and is empty.
+
+    Raises:
+        TfsError: the graph is beyond what one proto can hold, or the file system refuses.
+    """
+    saved_model = load("saved_model_pb2").SavedModel(saved_model_schema_version=1)
+    saved_model.meta_graphs.append(_meta_graph(model, prepared, view))
+    if saved_model.ByteSize() > _MAX_PROTO_BYTES:
+        raise TfsError(f"the frozen graph has {saved_model.ByteSize():,} bytes; a saved_model.pb holds 2 GB at most")
+    try:
+        (directory / "saved_model.pb").write_bytes(saved_model.SerializeToString(deterministic=True))
+        (directory / "variables").mkdir()
+        if prepared.state is not None:
+            write_checkpoint(prepared.state, directory / "variables")
+        for name in _COPIED:
+            if (model.path / name).is_dir():
+                shutil.copytree(model.path / name, directory / name)
+        for file in directory.rglob("*"):
+            _sync(file)
+        _sync(directory)
+    except OSError as error:
+        raise TfsError(f"`{directory}` cannot be written: {error.strerror}") from error
+
+
+def _meta_graph(model: "LoadedModel", prepared: "PreparedGraph", view: GraphView) -> Any:
+    original = model.meta_graph
+    meta_graph = load("meta_graph_pb2").MetaGraphDef(graph_def=_with_asset_names(model, view))
+    info = meta_graph.meta_info_def
+    info.CopyFrom(original.meta_info_def)
+    info.ClearField("function_aliases")
+    info.ClearField("any_info")
+    info.ClearField("stripped_op_list")
+    info.stripped_op_list.op.extend(_used_ops(view))
+    # Not the init op's own signature: `tf.saved_model.load` would try to lift it as a function. The collection does.
+    for name, signature in model.signatures.items():
+        meta_graph.signature_def[name].CopyFrom(signature)
+    for tensor, filename in asset_tensors(original):
+        asset = meta_graph.asset_file_def.add(filename=filename)
+        asset.tensor_info.name = f"{tensor.node}:{tensor.port}"
+    collections = meta_graph.collection_def
+    if prepared.init_op is not None:
+        collections["saved_model_main_op"].node_list.value.append(prepared.init_op)
+    if prepared.state is not None:
+        meta_graph.saver_def.CopyFrom(prepared.state.saver)
+        collections["variables"].bytes_list.value.extend(prepared.state.variables)
+    return meta_graph
+
+
+def _with_asset_names(model: "LoadedModel", view: GraphView) -> Any:
+    """Return the GraphDef with each asset's Placeholder made a constant: the file name, which the loaders override."""
+    import numpy as np
+
+    graph = load("graph_pb2").GraphDef()
+    graph.CopyFrom(view.graph_def)
+    names = {tensor.node: filename for tensor, filename in asset_tensors(model.meta_graph)}
+    for node in graph.node:
+        if node.name in names and node.op == "Placeholder":
+            node.CopyFrom(constant_node(node.name, np.array(names[node.name].encode(), object), node.device))
+    return graph
+
+
+def _used_ops(view: GraphView) -> list[Any]:
+    """Return the OpDefs of all ops in graph and function bodies, as loaders of other versions compare them."""
+    bodies = (node.op for function in view.library.function for node in function.node_def)
+    found = []
+    for op in sorted({*(node.op for node in view), *bodies}):
+        definition = op_definition(op)
+        if definition is not None:
+            stripped = type(definition)()
+            stripped.CopyFrom(definition)
+            for part in (stripped, *stripped.input_arg, *stripped.output_arg, *stripped.attr):
+                part.ClearField("description")
+            stripped.ClearField("summary")
+            found.append(stripped)
+    return found
+
+
+def _sync(path: Path) -> None:
+    with contextlib.suppress(PermissionError):  # a directory that may not be opened is not ours to sync
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
