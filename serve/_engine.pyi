@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
-__all__ = ["Addresses", "Engine", "EngineError", "LoadReport", "__version__"]
+__all__ = ["Addresses", "Device", "Engine", "EngineError", "LoadReport", "__version__"]
 
 __version__: str
 
@@ -41,6 +41,20 @@ class Addresses:
     def rest(self) -> str | None: ...
 
 @final
+class Device:
+    """A CPU or an accelerator that TensorFlow has found."""
+
+    @property
+    def name(self) -> str:
+        """Type and number, as `GPU:0`."""
+    @property
+    def kind(self) -> str:
+        """`CPU`, `GPU`, ..."""
+    @property
+    def memory_bytes(self) -> int:
+        """What TensorFlow may take of its memory; without a meaning for a CPU."""
+
+@final
 class Engine:
     """One process-wide TensorFlow with any number of loaded versions, and the listeners in front of them.
 
@@ -72,6 +86,9 @@ class Engine:
     @property
     def tensorflow_version(self) -> str:
         """The version that the opened library reports."""
+    @property
+    def devices(self) -> list[Device]:
+        """What models are computed on, as far as the session config lets TensorFlow see it."""
     def load(
         self,
         model: str,

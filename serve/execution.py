@@ -6,6 +6,7 @@ from typing import Any
 
 from tfs.savedmodel.errors import TfsError
 from tfs.serve.batching import BatchingPlan, batching_of, batching_plan
+from tfs.serve.devices import choose_devices
 from tfs.serve.options import ServerOptions
 from tfs.serve.text_protos import config_message, parse_text, read_config_text
 
@@ -40,13 +41,14 @@ class Execution:
 def execution_of(options: ServerOptions) -> Execution:
     """Return how the options want models to be executed.
 
-    A `--platform_config_file` takes the place of all flags about sessions, batching, tags and warm-up.
+    A `--platform_config_file` takes the place of all flags about sessions, batching, tags and warm-up; those that
+    choose devices hold beside it.
 
     Raises:
         TfsError: a file that the options name cannot be read, or does not hold what it should.
     """
     if options.platform_config_file:
-        return _of_platform_config(options.platform_config_file)
+        return _of_platform_config(options)
     return _execution(
         _session_config(options),
         options.tags,
@@ -85,6 +87,7 @@ def _session_config(options: ServerOptions) -> Any:
         config.inter_op_parallelism_threads = max(threads, 0)
     if options.per_process_gpu_memory_fraction:
         config.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
+    choose_devices(config, options)
     if options.mixed_precision == "bfloat16":
         config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 = _ON
     elif options.mixed_precision:
@@ -92,9 +95,10 @@ def _session_config(options: ServerOptions) -> Any:
     return config
 
 
-def _of_platform_config(path: str) -> Execution:
+def _of_platform_config(options: ServerOptions) -> Execution:
     from tfs.savedmodel.protos import load
 
+    path = options.platform_config_file
     platforms = load("platform_config_pb2").PlatformConfigMap()
     adapter = config_message("SavedModelBundleSourceAdapterConfig")
     parse_text(read_config_text(path, "platform_config_file"), platforms, source=path)
@@ -106,6 +110,7 @@ def _of_platform_config(path: str) -> Execution:
     if not config.Unpack(adapter):
         raise TfsError(f"`{path}`: the platform `tensorflow` has no {adapter.DESCRIPTOR.full_name}")
     bundle = adapter.legacy_config
+    choose_devices(bundle.session_config, options)
     return _execution(
         bundle.session_config,
         tuple(bundle.saved_model_tags) or ("serve",),

@@ -4,13 +4,14 @@ The command line is generated from these fields, so a new flag is one more field
 tensorflow_model_server, except that both ports are on and that the server listens on 127.0.0.1.
 """
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, get_args, get_type_hints
 
 from tfs.savedmodel.errors import UsageError
 
-__all__ = ["Flag", "ServerOptions", "Transition"]
+__all__ = ["DeviceChoice", "Flag", "ServerOptions", "Transition"]
 
 _MODEL = "Model"
 _VERSIONS = "Versions and loading"
@@ -43,6 +44,14 @@ class Transition(str, Enum):
 
     AVAILABILITY_PRESERVING = "availability_preserving"
     RESOURCE_PRESERVING = "resource_preserving"
+
+
+class DeviceChoice(str, Enum):
+    """What models are computed on."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +166,15 @@ class ServerOptions:
     tensorflow_inter_op_parallelism: Annotated[
         int, Flag(_EXECUTION, "Size of the pool that runs a request's operations; 0 runs them one after the other.")
     ] = 0
+    device: Annotated[
+        DeviceChoice, Flag(_EXECUTION, "auto takes GPUs if there are any; gpu does not start without one.")
+    ] = DeviceChoice.AUTO
+    visible_devices: Annotated[
+        str, Flag(_EXECUTION, "The GPUs to use, as TensorFlow numbers them: 0,1; empty uses all.")
+    ] = ""
+    gpu_memory_growth: Annotated[
+        bool, Flag(_EXECUTION, "Take a GPU's memory bit by bit, as models need it, instead of nearly all at once.")
+    ] = False
     per_process_gpu_memory_fraction: Annotated[
         float, Flag(_EXECUTION, "Part of a GPU's memory to take, 0 to 1; 0 leaves it to TensorFlow.")
     ] = 0.0
@@ -201,6 +219,12 @@ class ServerOptions:
         if not 0 <= self.per_process_gpu_memory_fraction <= 1:
             fraction = f"--per_process_gpu_memory_fraction={self.per_process_gpu_memory_fraction:g}"
             raise UsageError(f"{fraction} is no part of a GPU's memory", "take a number from 0 to 1")
+        if self.device not in tuple(DeviceChoice):
+            raise UsageError(f"--device={self.device} is no device", "take auto, cpu or gpu")
+        if not re.fullmatch(r"(\d+(,\d+)*)?", self.visible_devices):
+            raise UsageError(
+                f"--visible_devices={self.visible_devices} is no list of GPUs", "write their numbers: 0 or 0,1"
+            )
         parallelism = (
             self.tensorflow_session_parallelism,
             self.tensorflow_intra_op_parallelism,

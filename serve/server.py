@@ -11,6 +11,7 @@ from tfs.serve._engine import Addresses, Engine
 from tfs.serve.batching import BatchingDataPlane
 from tfs.serve.config import ModelConfig, plan_change
 from tfs.serve.config_file import ConfigFile
+from tfs.serve.devices import check_devices
 from tfs.serve.execution import Execution, execution_of
 from tfs.serve.listening import listen, metrics_path_of, tls_of
 from tfs.serve.manager import LoadOptions, Manager
@@ -127,6 +128,7 @@ class Server:
         for line in options.without_effect():
             _logger.warning("%s", line)
         self._engine = new_engine(execution)
+        check_devices(self._engine.tensorflow_version, self._engine.devices, options)
         data_plane = FetchingDataPlane(BatchingDataPlane(self._engine, execution.batching), self._storage)
         self._manager = Manager(data_plane, _load_options(options, execution))
         self._source = Source(self._storage.find, self._manager.set_aspired, options.file_system_poll_wait_seconds)

@@ -70,6 +70,29 @@ def test_a_pool_of_its_own_in_the_file_is_used(tmp_path: Path) -> None:
     assert not execution(tensorflow_session_config_file=path)[1].in_caller_thread
 
 
+def test_the_flags_about_devices_are_written_over_the_file(tmp_path: Path) -> None:
+    assert not execution()[0].HasField("gpu_options")
+    text = 'device_count { key: "GPU" value: %d } gpu_options { visible_device_list: "3" allow_growth: true }'
+    config, _ = execution(tensorflow_session_config_file=file(tmp_path, text % 2))
+    assert (config.device_count["GPU"], config.gpu_options.visible_device_list) == (2, "3")
+    config, _ = execution(tensorflow_session_config_file=file(tmp_path, text % 2), device="cpu")
+    assert config.device_count["GPU"] == 0
+    config, _ = execution(tensorflow_session_config_file=file(tmp_path, text % 2), device="gpu", visible_devices="0,1")
+    assert (config.device_count["GPU"], config.gpu_options.visible_device_list) == (2, "0,1")
+    assert config.gpu_options.allow_growth
+    config, _ = execution(tensorflow_session_config_file=file(tmp_path, text % 0), device="gpu")
+    assert "GPU" not in config.device_count
+    config, _ = execution(gpu_memory_growth=True)
+    assert str(config.gpu_options) == "allow_growth: true\n"
+
+
+def test_the_flags_about_devices_hold_beside_a_platform_config(tmp_path: Path) -> None:
+    text = 'session_config { gpu_options { visible_device_list: "3" } }'
+    path = file(tmp_path, PLATFORM % ("tensorflow", text))
+    config, _ = execution(platform_config_file=path, device="cpu", visible_devices="1")
+    assert (config.device_count["GPU"], config.gpu_options.visible_device_list) == (0, "1")
+
+
 def test_bfloat16_is_the_only_mixed_precision(caplog: pytest.LogCaptureFixture) -> None:
     config, _ = execution(mixed_precision="bfloat16")
     assert config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 == 1

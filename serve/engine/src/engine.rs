@@ -19,7 +19,7 @@ use crate::routing::Routes;
 use crate::run_threads::RunThreads;
 use crate::servable::Servable;
 use crate::serving::Serving;
-use crate::tensorflow::{self, SessionOptions};
+use crate::tensorflow::{self, Device, SessionOptions};
 use crate::warmup;
 
 /// What `Engine::load` reports.
@@ -53,6 +53,7 @@ pub struct Engine {
     batch_threads: Option<Arc<BatchThreads>>,
     routes: Arc<Routes>,
     session_options: SessionOptions,
+    devices: Vec<Device>,
     /// Custom-op libraries that no model has asked for yet.
     op_libraries: Mutex<Vec<String>>,
     servables: Mutex<HashMap<(String, i64), Arc<Servable>>>,
@@ -70,13 +71,14 @@ impl Engine {
         batch_pool: Option<BatchPool>,
     ) -> Result<Engine> {
         tensorflow::open(library)?;
-        drop(tensorflow::Session::empty(&session_options)?);
+        let devices = tensorflow::Session::empty(&session_options)?.devices()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("tfs-io")
             .enable_all()
             .build()
             .map_err(|error| runtime_error(&error))?;
         let metrics = Arc::new(Metrics::new()?);
+        metrics.devices(&devices);
         let batch_threads = batch_pool.map(|pool| start_batch_threads(&pool, &metrics)).transpose()?;
         let health = runtime.block_on(HealthTable::new());
         Ok(Engine {
@@ -85,12 +87,18 @@ impl Engine {
             batch_threads,
             routes: Arc::default(),
             session_options,
+            devices,
             op_libraries: Mutex::new(op_libraries),
             servables: Mutex::default(),
             listeners: Mutex::default(),
             health,
             metrics,
         })
+    }
+
+    /// What models are computed on.
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
     }
 
     /// Load a version and replay its warm-up records. It is not reachable before `route`.

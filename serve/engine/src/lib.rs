@@ -40,5 +40,6 @@ fn _engine(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()
     module.add("EngineError", module.py().get_type::<python::EngineError>())?;
     module.add_class::<python::Engine>()?;
     module.add_class::<python::LoadReport>()?;
-    module.add_class::<python::Addresses>()
+    module.add_class::<python::Addresses>()?;
+    module.add_class::<python::Device>()
 }

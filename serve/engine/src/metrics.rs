@@ -3,6 +3,8 @@
 //! TensorFlow's `/tensorflow/serving/request_count` is `:tensorflow:serving:request_count` in Prometheus. Times are in
 //! microseconds.
 
+mod process;
+
 use std::time::{Duration, Instant};
 
 use prometheus::{
@@ -12,6 +14,8 @@ use prometheus::{
 
 use crate::batching::BatchMetrics;
 use crate::error::{Code, Error, Result};
+use crate::tensorflow::Device;
+use process::ProcessMetrics;
 
 /// The protocol a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +52,6 @@ impl Api {
 /// All metrics of one engine.
 pub struct Metrics {
     registry: Registry,
-    started: Instant,
     request_count: IntCounterVec,
     request_latency: HistogramVec,
     runtime_latency: HistogramVec,
@@ -59,8 +62,7 @@ pub struct Metrics {
     warmup_latency: HistogramVec,
     warmup_records: IntCounterVec,
     in_flight: IntGaugeVec,
-    resident_memory: IntGauge,
-    uptime: IntGauge,
+    process: ProcessMetrics,
 }
 
 /// Registers metrics as they are made.
@@ -108,7 +110,6 @@ impl Metrics {
         // Upstream's bounds: 10 us times powers of 1.8.
         let times = exponential_buckets(10.0, 1.8, 33)?;
         Ok(Metrics {
-            started: Instant::now(),
             request_count: make.counter(
                 ":tensorflow:serving:request_count",
                 "Requests by model and outcome.",
@@ -163,8 +164,7 @@ impl Metrics {
                 "Requests that a version is answering now.",
                 &["model_name", "version"],
             )?,
-            resident_memory: make.gauge("process_resident_memory_bytes", "Memory of the server.")?,
-            uptime: make.gauge("tfs_uptime_seconds", "Seconds since the engine started.")?,
+            process: ProcessMetrics::register(&make)?,
             registry: make.0,
         })
     }
@@ -172,6 +172,11 @@ impl Metrics {
     /// Meters for a pool of batch threads of this name.
     pub fn batching(&self, pool: &str) -> Result<BatchMetrics> {
         BatchMetrics::register(&Maker(self.registry.clone()), pool).map_err(|error| Error::internal(error.to_string()))
+    }
+
+    /// Show what models are computed on.
+    pub fn devices(&self, devices: &[Device]) {
+        self.process.show_devices(devices);
     }
 
     /// Begin to time a request.
@@ -217,8 +222,7 @@ impl Metrics {
 
     /// Everything, as Prometheus reads it.
     pub fn text(&self) -> Result<Vec<u8>> {
-        self.uptime.set(self.started.elapsed().as_secs() as i64);
-        self.resident_memory.set(resident_memory());
+        self.process.refresh();
         let mut out = Vec::new();
         TextEncoder::new()
             .encode(&self.registry.gather(), &mut out)
@@ -272,11 +276,4 @@ fn status(failed: Option<Code>) -> &'static str {
 
 pub fn micros(elapsed: Duration) -> f64 {
     elapsed.as_nanos() as f64 / 1000.0
-}
-
-/// From /proc, where there is one; 0 elsewhere.
-fn resident_memory() -> i64 {
-    const PAGE_BYTES: i64 = 4096;
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    pages.split(' ').nth(1).and_then(|pages| pages.parse::<i64>().ok()).unwrap_or_default() * PAGE_BYTES
 }

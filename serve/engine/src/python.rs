@@ -48,6 +48,13 @@ pub struct Addresses {
     rest: Option<String>,
 }
 
+#[pyclass(frozen, get_all, module = "tfs.serve._engine")]
+pub struct Device {
+    name: String,
+    kind: String,
+    memory_bytes: i64,
+}
+
 #[pyclass(frozen, module = "tfs.serve._engine")]
 pub struct Engine(engine::Engine);
 
@@ -78,6 +85,16 @@ impl Engine {
     #[getter]
     fn tensorflow_version(&self) -> String {
         tensorflow::version()
+    }
+
+    #[getter]
+    fn devices(&self) -> Vec<Device> {
+        let copied = |device: &tensorflow::Device| Device {
+            name: device.name.clone(),
+            kind: device.kind.clone(),
+            memory_bytes: device.memory_bytes,
+        };
+        self.0.devices().iter().map(copied).collect()
     }
 
     #[pyo3(signature = (model, version, path, *, tags = vec!["serve".to_owned()], warmup = true, warmup_iterations = 1,

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 macro_rules! opaque {
     ($($name:ident),*) => { $(#[repr(C)] pub(super) struct $name { _private: [u8; 0] })* };
 }
-opaque!(TF_Graph, TF_Library, TF_Operation, TF_Session, TF_SessionOptions, TF_Status, TF_Tensor);
+opaque!(TF_DeviceList, TF_Graph, TF_Library, TF_Operation, TF_Session, TF_SessionOptions, TF_Status, TF_Tensor);
 
 #[repr(C)]
 pub(super) struct TF_Buffer {
@@ -79,6 +79,12 @@ api! {
         *mut TF_Session, *const TF_Buffer, *const TF_Output, *const *mut TF_Tensor, c_int, *const TF_Output,
         *mut *mut TF_Tensor, c_int, *const *const TF_Operation, c_int, *mut TF_Buffer, *mut TF_Status
     );
+    fn TF_SessionListDevices(*mut TF_Session, *mut TF_Status) -> *mut TF_DeviceList;
+    fn TF_DeleteDeviceList(*mut TF_DeviceList);
+    fn TF_DeviceListCount(*const TF_DeviceList) -> c_int;
+    fn TF_DeviceListName(*const TF_DeviceList, c_int, *mut TF_Status) -> *const c_char;
+    fn TF_DeviceListType(*const TF_DeviceList, c_int, *mut TF_Status) -> *const c_char;
+    fn TF_DeviceListMemoryBytes(*const TF_DeviceList, c_int, *mut TF_Status) -> i64;
     fn TF_NewTensor(c_int, *const i64, c_int, *mut c_void, usize, Deallocator, *mut c_void) -> *mut TF_Tensor;
     fn TF_AllocateTensor(c_int, *const i64, c_int, usize) -> *mut TF_Tensor;
     fn TF_DeleteTensor(*mut TF_Tensor);

@@ -5,12 +5,14 @@
 #![allow(unsafe_code)]
 
 mod api;
+mod device;
 mod dtype;
 mod session;
 mod status;
 mod tensor;
 
 pub use api::{load_op_library, open, version};
+pub use device::Device;
 pub use dtype::DataType;
 pub use session::{Endpoint, Session, SessionOptions};
 pub use tensor::{Tensor, element_count};

@@ -101,6 +101,10 @@ impl Session {
         }
     }
 
+    pub(super) fn as_ptr(&self) -> *mut TF_Session {
+        self.session.as_ptr()
+    }
+
     /// Resolve a tensor name such as `x:0` or `x`; None if the graph has no such tensor.
     pub fn endpoint(&mut self, tensor: &str) -> Option<Endpoint> {
         let output = self.output(tensor)?;
