@@ -39,7 +39,7 @@ demo: install ## Run the whole path on real data: train, export, optimize, serve
 .PHONY: test
 test: install ## Run the tests
 	@cd $(ENGINE) && cargo test -q --no-default-features
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .PHONY: lint
 lint: install typing ## Check style and types: ruff, mypy --strict, stubtest, rustfmt, clippy

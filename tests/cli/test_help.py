@@ -95,24 +95,29 @@ def test_ctrl_c_exits_with_130_and_no_traceback():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
+        silent.settimeout(60)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "tfs.cli", "predict", url, "--model=m"],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             # A shell that runs the tests in the background has them ignore Ctrl-C, which children inherit.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no other threads here
-        )
-        process.stdin.write('{"instances": [1.0]}')
-        process.stdin.close()
-        silent.settimeout(30)
-        connection, _ = silent.accept()  # now it waits for an answer
-        with connection:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 130
-        with process.stderr:
-            assert "Traceback" not in process.stderr.read()
+        ) as process:
+            try:
+                process.stdin.write('{"instances": [1.0]}')
+                process.stdin.close()
+                connection, _ = silent.accept()
+                with connection:
+                    # Once it has asked it waits. Before, Ctrl-C could meet a callback in which Python drops exceptions.
+                    connection.settimeout(60)
+                    assert connection.recv(1 << 16).startswith(b"GET /v1/models/m")
+                    process.send_signal(signal.SIGINT)
+                    assert process.wait(60) == 130
+                assert "Traceback" not in process.stderr.read()
+            finally:
+                process.kill()
 
 
 def test_debug_adds_the_traceback_to_an_error(tfs, tmp_path):
