@@ -47,6 +47,7 @@ def execution_of(options: ServerOptions) -> Execution:
     Raises:
         TfsError: a file that the options name cannot be read, or does not hold what it should.
     """
+    _check_thread_pool_factory(options.thread_pool_factory_config_file)
     if options.platform_config_file:
         return _of_platform_config(options)
     return _execution(
@@ -93,6 +94,22 @@ def _session_config(options: ServerOptions) -> Any:
     elif options.mixed_precision:
         _logger.warning("--mixed_precision=%s has no effect: only bfloat16 is known", options.mixed_precision)
     return config
+
+
+def _check_thread_pool_factory(path: str) -> None:
+    """Refuse a config that asks for a factory: tensorflow_model_server registers none in its public builds either."""
+    if not path:
+        return
+    config = config_message("ThreadPoolFactoryConfig")
+    parse_text(read_config_text(path, "thread_pool_factory_config_file"), config, source=path)
+    if not config.HasField("thread_pool_factory_config"):
+        return
+    type_url: str = config.thread_pool_factory_config.type_url
+    _, slash, message_type = type_url.rpartition("/")
+    hint = "no thread pool factory is built in; leave --thread_pool_factory_config_file out"
+    if not slash or not message_type:
+        raise TfsError(f"`{path}`: Supplied config's type_url could not be parsed: {type_url}", hint)
+    raise TfsError(f"`{path}`: Couldn't find factory for config proto message type {message_type}", hint)
 
 
 def _of_platform_config(options: ServerOptions) -> Execution:

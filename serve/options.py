@@ -21,6 +21,8 @@ _EXECUTION = "Execution"
 _THREADS = "one thread per CPU reads and writes for all connections"
 _PROFILER = "TensorFlow's C API starts no profiler server"
 
+_ALTS = "ALTS works on Google Cloud only, and gRPC would be in plain text without it"
+
 _XLA = "models may always be compiled with XLA; TF_XLA_FLAGS in the environment says which parts are"
 
 
@@ -32,11 +34,13 @@ class Flag:
         panel: the part of the help it stands in.
         text: its help text.
         without_effect: why this server accepts it and does nothing; empty if it does something.
+        refused: why this server does not start with it; empty if it does.
     """
 
     panel: str
     text: str
     without_effect: str = ""
+    refused: str = ""
 
 
 class Transition(str, Enum):
@@ -97,6 +101,9 @@ class ServerOptions:
     ssl_config_file: Annotated[
         str, Flag(_NETWORK, "SSLConfig in protobuf's text format: keys and certificates of gRPC.")
     ] = ""
+    use_alts_credentials: Annotated[
+        bool, Flag(_NETWORK, "Refused; there is no ALTS here, see --ssl_config_file.", refused=_ALTS)
+    ] = False
     enable_grpc_healthcheck_service: Annotated[
         bool, Flag(_NETWORK, "Accepted; grpc.health.v1 is always there.", "grpc.health.v1 is always there")
     ] = False
@@ -159,6 +166,9 @@ class ServerOptions:
             "PlatformConfigMap in text format; flags about sessions, batching, tags and warm-up are then ignored.",
         ),
     ] = ""
+    thread_pool_factory_config_file: Annotated[
+        str, Flag(_EXECUTION, "ThreadPoolFactoryConfig in text format; may name no factory, as none is built in.")
+    ] = ""
     tensorflow_session_parallelism: Annotated[int, Flag(_EXECUTION, "Sets both of the following; 0 leaves them.")] = 0
     tensorflow_intra_op_parallelism: Annotated[
         int, Flag(_EXECUTION, "Threads that one operation may use; 0 is one, which serves most requests per second.")
@@ -210,6 +220,9 @@ class ServerOptions:
                 raise UsageError(
                     f"--{name}={getattr(self, name)} is no TCP port", "take 1 to 65535, or -1 for a free port"
                 )
+        if self.use_alts_credentials:
+            both = " and --ssl_config_file contradict each other" if self.ssl_config_file else f" is refused: {_ALTS}"
+            raise UsageError(f"--use_alts_credentials{both}", "--ssl_config_file names keys for TLS")
         if self.batching_parameters_file and not self.enable_batching:
             raise UsageError(
                 "server_options.batching_parameters_file is set without setting server_options.enable_batching to "

@@ -1,6 +1,7 @@
 """Config files in protobuf's text format, and the messages of such files that no installed package carries.
 
-Only the fields' names matter for text: upstream's session_bundle_config.proto and ssl_config.proto lose their numbers.
+Only the fields' names matter for text: upstream's session_bundle_config.proto, ssl_config.proto and others lose their
+numbers.
 """
 
 import re
@@ -49,6 +50,7 @@ _MESSAGES: dict[str, dict[str, Any]] = {
         "num_tflite_pools": "int32",
         "num_tflite_interpreters_per_pool": "int32",
     },
+    "ThreadPoolFactoryConfig": {"thread_pool_factory_config": ".google.protobuf.Any"},
     "SavedModelBundleSourceAdapterConfig": {"legacy_config": ".tensorflow.serving.SessionBundleConfig"},
 }
 
@@ -108,7 +110,7 @@ def config_message(name: str) -> Any:
 
 @cache
 def _file() -> Any:
-    from google.protobuf import descriptor_pb2, descriptor_pool, wrappers_pb2
+    from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, wrappers_pb2
 
     from tfs.savedmodel.protos import load
 
@@ -117,7 +119,7 @@ def _file() -> Any:
         name="tfs/serve/text_protos.proto",
         package="tensorflow.serving",
         syntax="proto3",
-        dependency=[wrappers_pb2.DESCRIPTOR.name, config_pb2.DESCRIPTOR.name],
+        dependency=[any_pb2.DESCRIPTOR.name, wrappers_pb2.DESCRIPTOR.name, config_pb2.DESCRIPTOR.name],
     )
     scalar = descriptor_pb2.FieldDescriptorProto
     for name, fields in _MESSAGES.items():

@@ -39,6 +39,13 @@ NO_NAME = "--model_name is empty (give the model a name, or leave the flag out)"
 NO_GRPC = "--port=0 leaves gRPC without a port (take a number, --port=-1 for a free port, or --grpc_socket_path)"
 NO_FRACTION = "--per_process_gpu_memory_fraction=1.5 is no part of a GPU's memory (take a number from 0 to 1)"
 NO_PORT = "--rest_api_port=70000 is no TCP port (take 1 to 65535, or -1 for a free port)"
+NO_ALTS = (
+    "--use_alts_credentials is refused: ALTS works on Google Cloud only, and gRPC would be in plain text without it "
+    "(--ssl_config_file names keys for TLS)"
+)
+ALTS_AND_TLS = (
+    "--use_alts_credentials and --ssl_config_file contradict each other (--ssl_config_file names keys for TLS)"
+)
 CONTRADICTION = (
     "--tensorflow_session_parallelism contradicts --tensorflow_intra_op_parallelism and "
     "--tensorflow_inter_op_parallelism (leave out the first or the other two)"
@@ -54,6 +61,8 @@ CONTRADICTION = (
         ("--model_base_path=/m --port=0", NO_GRPC),
         ("--model_base_path=/m --rest-api-port 70000", NO_PORT),
         ("--model_base_path=/m --per_process_gpu_memory_fraction=1.5", NO_FRACTION),
+        ("--model_base_path=/m --use_alts_credentials", NO_ALTS),
+        ("--model_base_path=/m --use_alts_credentials --ssl_config_file=/keys", ALTS_AND_TLS),
         (
             "--model_base_path=/m --tensorflow_session_parallelism=1 --tensorflow-intra-op-parallelism=2 "
             "--tensorflow_inter_op_parallelism 1",

@@ -144,7 +144,34 @@ def test_a_platform_config_has_its_own_batching(tmp_path: Path) -> None:
     assert rest.batching.parameters["max_batch_size"] == 8
 
 
-@pytest.mark.parametrize("flag", ["tensorflow_session_config_file", "platform_config_file"])
+def test_a_thread_pool_factory_config_that_names_no_factory_is_accepted(tmp_path: Path) -> None:
+    assert execution(thread_pool_factory_config_file=file(tmp_path, "# nothing"))[1].in_caller_thread
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "thread_pool_factory_config { [type.googleapis.com/tensorflow.ConfigProto] { } }",
+            "Couldn't find factory for config proto message type tensorflow.ConfigProto "
+            "(no thread pool factory is built in; leave --thread_pool_factory_config_file out)",
+        ),
+        (
+            'thread_pool_factory_config { type_url: "type.googleapis.com/my.Pool" }',
+            "Couldn't find factory for config proto message type my.Pool",
+        ),
+        ('thread_pool_factory_config { type_url: "my.Pool" }', "type_url could not be parsed: my.Pool"),
+    ],
+)
+def test_a_thread_pool_factory_that_is_not_known_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TfsError) as caught:
+        execution(thread_pool_factory_config_file=file(tmp_path, text))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "flag", ["tensorflow_session_config_file", "platform_config_file", "thread_pool_factory_config_file"]
+)
 def test_a_file_that_is_missing_or_broken_is_named(tmp_path: Path, flag: str) -> None:
     with pytest.raises(TfsError, match=f"cannot read --{flag} `/nowhere`: No such file"):
         execution(**{flag: "/nowhere"})
