@@ -14,6 +14,11 @@ from running_server import AVAILABLE, END, Models, RunningServer, model_server_c
 ALL = "model_version_policy { all { } }"
 
 
+LOADS = "/tensorflow/cc/saved_model/load_attempt_count"
+REQUESTS = "/tensorflow/serving/request_count"
+UNKNOWN = "/tensorflow/no/such/metric"
+
+
 def label(name: str, version: int) -> str:
     return f'version_labels {{ key: "{name}" value: {version} }}'
 
@@ -54,11 +59,8 @@ def start(models: Models, tmp_path: Path, launch: Callable[..., RunningServer]) 
 def test_models_come_and_go(start: Callable[..., Reloadable]) -> None:
     it = start()
     n = it.add_model("n")
-    reply = it.server.reload(model_server_config(m=it.m, n=n), metric_names=["/tensorflow/no/such/metric"])
+    reply = it.server.reload(model_server_config(m=it.m, n=n))
     assert (reply.status.error_code, reply.status.error_message) == (0, "")
-    assert [(metric.name, metric.int64_value_increase) for metric in reply.metric] == [
-        ("/tensorflow/no/such/metric", 0)
-    ]
     assert it.server.predict("n", 2.0) == (1, 4.0), "a new model has been waited for"
     assert it.server.predict("m", 2.0) == (2, 4.0)
 
@@ -72,6 +74,32 @@ def test_models_come_and_go(start: Callable[..., Reloadable]) -> None:
     it.server.reload(model_server_config(m=it.m, n=n))
     assert it.server.predict("m", 2.0) == (2, 4.0), "a model that comes back is new"
     assert it.server.stop() == 0
+
+
+def test_the_reply_says_by_how_much_the_counters_that_were_named_have_grown(start: Callable[..., Reloadable]) -> None:
+    it = start()
+    assert it.server.predict("m", 2.0) == (2, 4.0)
+
+    def increases(config: str, *names: str) -> dict[str, int]:
+        reply = it.server.reload(config, metric_names=names)
+        assert len(reply.metric) == len(set(names))
+        return {metric.name: metric.int64_value_increase for metric in reply.metric}
+
+    # Each version is another label of the counter.
+    two_more = model_server_config(m=(it.m, ALL), n=it.add_model("n"), k=it.add_model("k"))
+    found = increases(two_more, LOADS, UNKNOWN, REQUESTS, UNKNOWN)
+    it.server.wait_for_states("m", {2: AVAILABLE, 1: AVAILABLE})
+    assert found[LOADS] >= 2, "version 1 of m is not waited for"
+    assert found[UNKNOWN] == found[REQUESTS] == 0
+    assert increases(two_more, LOADS) == {LOADS: 0}
+    with ThreadPoolExecutor(1) as pool:
+        late = it.folder / "late"
+        late.mkdir()
+        waiting = pool.submit(increases, model_server_config(m=(it.m, ALL), late=late), REQUESTS)
+        it.server.wait_for_line("late: there is no version to serve yet")
+        assert it.server.predict("m", 2.0) == (2, 4.0)
+        publish(it.models.half_plus_two, late, 1)
+        assert waiting.result(timeout=30) == {REQUESTS: 1}
 
 
 def test_an_empty_list_unloads_everything_and_the_server_goes_on(start: Callable[..., Reloadable]) -> None:

@@ -5,8 +5,10 @@
 
 mod process;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     exponential_buckets,
@@ -220,6 +222,13 @@ impl Metrics {
         self.warmup_records.with_label_values(&[path, status]).inc_by(*outcome.as_ref().unwrap_or(&0) as u64);
     }
 
+    /// The value of each counter or gauge of TensorFlow's name, all its labels added up; 0 if there is none of that name.
+    pub fn totals(&self, names: &[String]) -> Vec<i64> {
+        let families = self.registry.gather();
+        let totals: HashMap<_, _> = families.iter().map(|family| (family.name(), total(family))).collect();
+        names.iter().map(|name| totals.get(prometheus_name(name).as_str()).copied().unwrap_or_default()).collect()
+    }
+
     /// Everything, as Prometheus reads it.
     pub fn text(&self) -> Result<Vec<u8>> {
         self.process.refresh();
@@ -268,6 +277,17 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
     }
+}
+
+/// `:tensorflow:serving:request_count` for `/tensorflow/serving/request_count`.
+fn prometheus_name(name: &str) -> String {
+    name.replace(|character: char| !character.is_ascii_alphanumeric() && character != '_', ":")
+}
+
+/// A histogram has no value of its own, as upstream.
+fn total(family: &MetricFamily) -> i64 {
+    let value = |metric: &Metric| metric.get_counter().get_value() + metric.get_gauge().get_value();
+    family.get_metric().iter().map(value).sum::<f64>() as i64
 }
 
 fn status(failed: Option<Code>) -> &'static str {

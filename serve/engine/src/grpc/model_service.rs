@@ -76,11 +76,15 @@ async fn reload(serving: &Serving, message: Bytes) -> Result<ReloadConfigRespons
     let Some(reload_config) = &serving.reload_config else {
         return Err(Error::new(Code::Unimplemented, "this server takes no new config"));
     };
+    let mut names = request.metric_names;
+    names.sort();
+    names.dedup();
+    let before = serving.metrics.totals(&names);
     reload_config.apply(message).await?;
-    // There are no counters yet, and the increase of an unknown one is 0.
-    let unknown = |name| Metric { name, int64_value_increase: Some(0) };
+    let increases = serving.metrics.totals(&names).into_iter().zip(before).map(|(after, before)| after - before);
+    let metric = names.into_iter().zip(increases);
     Ok(ReloadConfigResponse {
         status: Some(StatusProto::default()),
-        metric: request.metric_names.into_iter().map(unknown).collect(),
+        metric: metric.map(|(name, increase)| Metric { name, int64_value_increase: Some(increase) }).collect(),
     })
 }
