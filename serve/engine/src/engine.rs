@@ -106,18 +106,19 @@ impl Engine {
         let start = Instant::now();
         let path = request.path.to_string_lossy();
         let servable = self.load_servable(request);
-        self.metrics.load(&path, start.elapsed(), servable.as_ref().err().map(|error| error.code));
+        self.metrics.loading.attempt(&path, start.elapsed(), servable.as_ref().err().map(|error| error.code));
         let servable = Arc::new(servable?);
         let warmup_records = match request.warmup_iterations {
             Some(iterations) => {
                 let start = Instant::now();
                 let replayed = warmup::replay(&servable, request.path, iterations);
-                self.metrics.warmup(&path, start.elapsed(), &replayed);
+                self.metrics.loading.warmup(&path, start.elapsed(), &replayed);
                 replayed?
             }
             None => 0,
         };
         let signatures = servable.definitions().keys().cloned().collect();
+        self.metrics.loading.show_mlmd(request.model, request.version, request.path);
         let key = (request.model.to_owned(), request.version);
         lock(&self.servables).insert(key, servable);
         Ok(Loaded { seconds: start.elapsed().as_secs_f64(), warmup_records, signatures })

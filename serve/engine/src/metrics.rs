@@ -3,7 +3,9 @@
 //! TensorFlow's `/tensorflow/serving/request_count` is `:tensorflow:serving:request_count` in Prometheus. Times are in
 //! microseconds.
 
+mod loading;
 mod process;
+mod runs;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -17,7 +19,9 @@ use prometheus::{
 use crate::batching::BatchMetrics;
 use crate::error::{Code, Error, Result};
 use crate::tensorflow::Device;
+use loading::LoadMetrics;
 use process::ProcessMetrics;
+pub use runs::SessionRuns;
 
 /// The protocol a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +63,10 @@ pub struct Metrics {
     runtime_latency: HistogramVec,
     request_example_counts: HistogramVec,
     request_example_count_total: IntCounterVec,
-    load_attempt_count: IntCounterVec,
-    load_latency: IntCounterVec,
-    warmup_latency: HistogramVec,
-    warmup_records: IntCounterVec,
     in_flight: IntGaugeVec,
+    pub loading: LoadMetrics,
+    /// All runs of all sessions.
+    pub session_runs: SessionRuns,
     process: ProcessMetrics,
 }
 
@@ -109,8 +112,7 @@ impl Metrics {
 
     fn register() -> prometheus::Result<Metrics> {
         let make = Maker(Registry::new());
-        // Upstream's bounds: 10 us times powers of 1.8.
-        let times = exponential_buckets(10.0, 1.8, 33)?;
+        let times = time_buckets()?;
         Ok(Metrics {
             request_count: make.counter(
                 ":tensorflow:serving:request_count",
@@ -127,7 +129,7 @@ impl Metrics {
                 ":tensorflow:serving:runtime_latency",
                 "Microseconds that TensorFlow ran for a request.",
                 &["model_name", "API", "runtime"],
-                times.clone(),
+                times,
             )?,
             request_example_counts: make.histogram(
                 ":tensorflow:serving:request_example_counts",
@@ -140,32 +142,13 @@ impl Metrics {
                 "Examples in all MultiInference requests.",
                 &["model"],
             )?,
-            load_attempt_count: make.counter(
-                ":tensorflow:cc:saved_model:load_attempt_count",
-                "Attempts to load a version, by outcome.",
-                &["model_path", "status"],
-            )?,
-            load_latency: make.counter(
-                ":tensorflow:cc:saved_model:load_latency",
-                "Microseconds spent on loading a version.",
-                &["model_path"],
-            )?,
-            warmup_latency: make.histogram(
-                ":tensorflow:serving:model_warmup_latency",
-                "Microseconds to replay the warm-up records of a version.",
-                &["model_path", "status"],
-                times,
-            )?,
-            warmup_records: make.counter(
-                ":tensorflow:serving:model_warmup_records_read",
-                "Warm-up records replayed.",
-                &["model_path", "status"],
-            )?,
             in_flight: make.gauges(
                 "tfs_requests_in_flight",
                 "Requests that a version is answering now.",
                 &["model_name", "version"],
             )?,
+            loading: LoadMetrics::register(&make)?,
+            session_runs: SessionRuns::register(&make)?,
             process: ProcessMetrics::register(&make)?,
             registry: make.0,
         })
@@ -206,20 +189,6 @@ impl Metrics {
     pub fn examples(&self, model: &str, count: usize) {
         self.request_example_counts.with_label_values(&[model]).observe(count as f64);
         self.request_example_count_total.with_label_values(&[model]).inc_by(count as u64);
-    }
-
-    /// Note an attempt to load the version in `path`.
-    pub fn load(&self, path: &str, elapsed: Duration, failed: Option<Code>) {
-        let outcome = if failed.is_none() { "success" } else { "fail" };
-        self.load_attempt_count.with_label_values(&[path, outcome]).inc();
-        self.load_latency.with_label_values(&[path]).inc_by(micros(elapsed) as u64);
-    }
-
-    /// Note a replay of warm-up records.
-    pub fn warmup(&self, path: &str, elapsed: Duration, outcome: &Result<usize>) {
-        let status = status(outcome.as_ref().err().map(|error| error.code));
-        self.warmup_latency.with_label_values(&[path, status]).observe(micros(elapsed));
-        self.warmup_records.with_label_values(&[path, status]).inc_by(*outcome.as_ref().unwrap_or(&0) as u64);
     }
 
     /// The value of each counter or gauge of TensorFlow's name, all its labels added up; 0 if there is none of that name.
@@ -292,6 +261,11 @@ fn total(family: &MetricFamily) -> i64 {
 
 fn status(failed: Option<Code>) -> &'static str {
     failed.map_or("OK", Code::name)
+}
+
+/// Upstream's bounds of times: 10 us times powers of 1.8.
+fn time_buckets() -> prometheus::Result<Vec<f64>> {
+    exponential_buckets(10.0, 1.8, 33)
 }
 
 pub fn micros(elapsed: Duration) -> f64 {

@@ -13,7 +13,7 @@ use crate::engine::LoadRequest;
 use crate::error::{Error, Result};
 use crate::graph_ops::has_rank_critical_op;
 use crate::messages::{MetaGraphDef, SignatureDef};
-use crate::metrics::{Api, InFlight, Metrics, micros};
+use crate::metrics::{Api, InFlight, Metrics, SessionRuns, micros};
 use crate::signature::{Port, Signature, or_default};
 use crate::tensorflow::{Endpoint, Session, SessionOptions, Tensor};
 use crate::wire::{Fields, Value, write_bytes};
@@ -30,6 +30,7 @@ struct ServableMetrics {
     in_flight: IntGauge,
     /// Of Predict, Classify, Regress.
     runtime: [Histogram; 3],
+    session_runs: SessionRuns,
 }
 
 /// A SavedModel in a session, with its signatures.
@@ -76,6 +77,7 @@ impl Servable {
             metrics: ServableMetrics {
                 in_flight: metrics.in_flight(model, version),
                 runtime: [Api::Predict, Api::Classify, Api::Regress].map(|api| metrics.runtime(model, api)),
+                session_runs: metrics.session_runs.clone(),
             },
             batching,
             average_run: AtomicU32::new(u32::MAX),
@@ -120,9 +122,7 @@ impl Servable {
     /// Run a call alone, whatever the batching is.
     pub fn run(&self, call: &Call) -> Result<Vec<Tensor>> {
         let feeds: Vec<_> = call.feeds.iter().map(|(endpoint, tensor)| (*endpoint, &**tensor)).collect();
-        let start = Instant::now();
-        let result = self.session.run(&feeds, &call.fetches);
-        let elapsed = start.elapsed();
+        let (result, elapsed) = self.counted(|| self.session.run(&feeds, &call.fetches));
         self.note_run(elapsed);
         self.note_runtime(call.api, elapsed);
         result
@@ -144,7 +144,7 @@ impl Servable {
                 check_rank(port, tensor)?;
             }
         }
-        self.session.run_named(feeds, fetches, targets)
+        self.counted(|| self.session.run_named(feeds, fetches, targets)).0
     }
 
     /// Run a call as the requests of clients are run, and wait for it.
@@ -157,7 +157,16 @@ impl Servable {
 
     /// Run the session on what several calls have in common; their own times are for `note_runtime`.
     pub fn run_session(&self, feeds: &[(Endpoint, &Tensor)], fetches: &[Endpoint]) -> Result<Vec<Tensor>> {
-        self.session.run(feeds, fetches)
+        self.counted(|| self.session.run(feeds, fetches)).0
+    }
+
+    /// Run the session, count that, and say how long it took.
+    fn counted(&self, run: impl FnOnce() -> Result<Vec<Tensor>>) -> (Result<Vec<Tensor>>, Duration) {
+        let start = Instant::now();
+        let result = run();
+        let elapsed = start.elapsed();
+        self.metrics.session_runs.note(elapsed, result.is_ok());
+        (result, elapsed)
     }
 
     /// Note how long a call took.

@@ -10,9 +10,11 @@ from made_models import Made
 from running_server import RunningServer, publish
 from tensor_protos import tensor
 
+from tfs.savedmodel.protos import load
 from tfs.savedmodel.warmup import PredictRecord, log_of_record, write_records
 
 PATH = "/metrics/here"
+UUID = "f3a9c6b0-5a0e-4d53-9a3e-0b4d9a4c2f11"
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +25,17 @@ def monitored(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     publish(made.kinds, base, 7)
     record = PredictRecord("serving_default", {"x": np.ones([2], np.float32)})
     write_records(base / "7", [log_of_record(record)] * 3)
+    (base / "7" / "assets.extra" / "mlmd_uuid").write_text(f"{UUID}\n")
+    (base / "7" / "batching_params.pbtxt").write_text("max_batch_size { value: 8 }")
     config = base.parent / "monitoring.config"
     config.write_text(f'prometheus_config {{ enable: true path: "{PATH}" }}')
-    server = RunningServer("--model_name=kinds", f"--model_base_path={base}", f"--monitoring_config_file={config}")
+    server = RunningServer(
+        "--model_name=kinds",
+        f"--model_base_path={base}",
+        f"--monitoring_config_file={config}",
+        "--enable_batching",
+        "--enable_per_model_batching_parameters",
+    )
     try:
         with Client(server.wait_until_ready()) as client:
             yield client
@@ -90,6 +100,45 @@ def test_memory_uptime_and_requests_in_flight_are_shown(monitored: Client) -> No
     assert metric(monitored, "process_resident_memory_bytes") > 50e6
     assert "tfs_uptime_seconds " in monitored.http.get(PATH).text
     assert 'tfs_requests_in_flight{model_name="kinds",version="7"} 0' in monitored.http.get(PATH).text
+
+
+def test_a_key_of_an_ml_metadata_store_is_shown(monitored: Client) -> None:
+    lines = monitored.http.get(PATH).text.splitlines()
+    assert ':tensorflow:serving:mlmd_map{model_name="kinds",version="7"} 0' in lines
+    assert f'tfs_mlmd_info{{mlmd_uuid="{UUID}",model_name="kinds",version="7"}} 1' in lines
+
+
+def test_runs_of_the_session_are_counted(monitored: Client) -> None:
+    def runs() -> tuple[float, float, float]:
+        names = ("direct_session_runs", "graph_runs", "graph_run_time_usecs")
+        begun, succeeded, micros = (metric(monitored, f":tensorflow:core:{name}") for name in names)
+        return begun, succeeded, micros
+
+    before = runs()
+    monitored.predict(request("", x=tensor("DT_FLOAT", [1], float_val=[2.0])))
+    after = runs()
+    assert (after[0], after[1]) == (before[0] + 1, before[1] + 1)
+    assert 0 < after[2] - before[2] < 10e6
+    # MatMul refuses these shapes: a run that has begun, and no more.
+    refusal(monitored.predict, request("product", x=tensor("DT_FLOAT", [1, 3], float_val=[1.0])))
+    assert runs() == (after[0] + 1, after[1], after[2])
+
+
+def test_the_page_names_the_metrics_that_are_there(monitored: Client) -> None:
+    monitored.predict(request("", x=tensor("DT_FLOAT", [1], float_val=[2.0])))
+    several = load("inference_pb2").MultiInferenceRequest(tasks=[{"model_spec": spec()}])
+    several.input.example_list.examples.add()
+    refusal(monitored.prediction.MultiInference, several)  # `kinds` has no such signatures; its examples are counted
+    there = set(re.findall(r"^# TYPE (\S+) ", monitored.http.get(PATH).text, re.MULTILINE))
+    page = (Path(__file__).parents[3] / "docs" / "compatibility.md").read_text()
+    table = page[page.index("\n## Metrics\n") :]
+    listed = dict(re.findall(r"^\| `(\S+)` \| (works|not yet) \|", table, re.MULTILINE))
+    assert len(listed) > 15
+    for name, status in listed.items():
+        assert (name.replace("/", ":") in there) == (status == "works"), name
+    # Nothing that is there is left out.
+    assert {name for name in there if name.startswith(":")} <= {name.replace("/", ":") for name in listed}
+    assert {name for name in there if not name.startswith(":")} <= set(re.findall(r"`(\w+)`", table))
 
 
 def test_without_the_flag_there_are_no_metrics(client: Client) -> None:
