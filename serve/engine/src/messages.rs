@@ -251,6 +251,9 @@ pub struct SessionRunRequest {
     pub fetch: Vec<String>,
     #[prost(string, repeated, tag = "4")]
     pub target: Vec<String>,
+    /// Whether the names above are those of a signature's inputs and outputs.
+    #[prost(bool, tag = "6")]
+    pub tensor_name_is_alias: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -98,12 +98,17 @@ pub struct Decoded {
     pub outputs: Vec<usize>,
 }
 
+/// The signature of this name, as Predict looks for it.
+pub fn find_signature<'a>(servable: &'a Servable, name: &str) -> Result<&'a Arc<Signature>> {
+    servable.signature(name).ok_or_else(|| {
+        let message = format!("Serving signature key \"{}\" not found.", or_default(name));
+        Error::new(Code::FailedPrecondition, message)
+    })
+}
+
 /// Check a request against its signature, in upstream's order, and decode its tensors.
 pub fn decode(servable: &Servable, request: &PredictRequest) -> Result<Decoded> {
-    let signature = servable.signature(request.signature).ok_or_else(|| {
-        let name = or_default(request.signature);
-        Error::new(Code::FailedPrecondition, format!("Serving signature key \"{name}\" not found."))
-    })?;
+    let signature = find_signature(servable, request.signature)?;
     signature.check_usable()?;
     check_names(signature, request)?;
     let inputs = signature.inputs.iter().map(|port| decode_input(signature, port, request));

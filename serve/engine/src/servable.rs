@@ -131,7 +131,7 @@ impl Servable {
     /// Feed and fetch any tensors of the graph by name, and run `targets` too.
     ///
     /// Where too low a rank would end the process, only the inputs of signatures can be fed: their ranks are known.
-    pub fn run_named(&self, feeds: &[(&str, Tensor)], fetches: &[String], targets: &[String]) -> Result<Vec<Tensor>> {
+    pub fn run_named(&self, feeds: &[(&str, Tensor)], fetches: &[&str], targets: &[&str]) -> Result<Vec<Tensor>> {
         if self.rank_critical {
             for (name, tensor) in feeds {
                 let same = |port: &&Port| port.tensor_name.trim_end_matches(":0") == name.trim_end_matches(":0");

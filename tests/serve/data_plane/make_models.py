@@ -20,6 +20,23 @@ FOLDER, CASES, ANSWERS = map(Path, sys.argv[1:])
 NUMBERS = [*range(1, 20), 22, 23, *range(24, 34)]
 
 
+# Two values each, in every field that a TensorProto has for them.
+DEFAULTS = [
+    {"dtype": 1, "float_val": [0.1, float("nan")]},
+    {"dtype": 2, "double_val": [1e300, float("-inf")]},
+    {"dtype": 3, "tensor_content": b"\x01\x00\x00\x00\x02\x00\x00\x00"},
+    {"dtype": 4, "int_val": [7, 255]},
+    {"dtype": 7, "string_val": [b"\xff\x00", b"text"]},
+    {"dtype": 8, "scomplex_val": [1.0, -2.5, 0.0, 3.0]},
+    {"dtype": 9, "int64_val": [2**62, -1]},
+    {"dtype": 10, "bool_val": [True, False]},
+    {"dtype": 18, "dcomplex_val": [1.0, 0.1, 0.0, 3.0]},
+    {"dtype": 19, "half_val": [15360, 0]},
+    {"dtype": 22, "uint32_val": [2**32 - 1, 0]},
+    {"dtype": 23, "uint64_val": [2**64 - 1, 0]},
+]
+
+
 def dtypes():
     for number in NUMBERS:
         try:
@@ -70,13 +87,19 @@ def save(name, signatures):
     tf.saved_model.save(module, str(FOLDER / name), signatures=signatures)
 
 
-def add_default():
+def add_defaults():
+    from tensorflow.core.framework import tensor_pb2
     from tensorflow.core.protobuf import saved_model_pb2
 
     file = FOLDER / "kinds" / "saved_model.pb"
     saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     definition = saved_model.meta_graphs[0].signature_def["defaulted"]
     definition.defaults["b"].CopyFrom(tf.make_tensor_proto(10.0, tf.float32, []))
+    for fields in DEFAULTS:
+        definition = saved_model.meta_graphs[0].signature_def[f"default_{fields['dtype']}"]
+        definition.CopyFrom(saved_model.meta_graphs[0].signature_def[f"echo_{fields['dtype']}"])
+        definition.defaults["x"].CopyFrom(tensor_pb2.TensorProto(**fields))
+        definition.defaults["x"].tensor_shape.dim.add(size=2)
     file.write_bytes(saved_model.SerializeToString())
 
 
@@ -97,7 +120,7 @@ def decode(number, message):
 
 def main():
     save("kinds", many())
-    add_default()
+    add_defaults()
     if importlib.util.find_spec("tensorflow_text"):
         import tensorflow_text
 

@@ -4,7 +4,10 @@ import base64
 import gzip
 import json
 
-from clients import Client
+from clients import Client, spec
+from google.protobuf import json_format
+
+from tfs.savedmodel.protos import load
 
 
 def test_several_inputs_and_outputs(client: Client) -> None:
@@ -98,6 +101,28 @@ def test_metadata_as_json(client: Client) -> None:
         assert (default["method_name"], default["defaults"]) == ("tensorflow/serving/predict", {})
         assert signatures["echo_7"]["inputs"]["x"]["tensor_shape"] == {"dim": [], "unknown_rank": True}
         assert signatures["__saved_model_init_op"]["method_name"] == ""
+
+
+def test_metadata_prints_the_defaults_of_a_signature_as_proto_json_does(client: Client) -> None:
+    request = load("get_model_metadata_pb2").GetModelMetadataRequest(
+        model_spec=spec(), metadata_field=["signature_def"]
+    )
+    signature_map = load("get_model_metadata_pb2").SignatureDefMap()
+    assert client.prediction.GetModelMetadata(request).metadata["signature_def"].Unpack(signature_map)
+    signatures = client.http.get("/v1/models/kinds/metadata").json()["metadata"]["signature_def"]["signature_def"]
+    assert signatures.keys() == signature_map.signature_def.keys()
+    printed = 0
+    for name, definition in signature_map.signature_def.items():
+        # Which fields every message prints is protobuf's own affair.
+        defaults = {
+            alias: json_format.MessageToDict(
+                tensor, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+            )
+            for alias, tensor in definition.defaults.items()
+        }
+        assert signatures[name]["defaults"] == defaults, name
+        printed += len(defaults)
+    assert printed == 13
 
 
 def test_gzip_requests_are_unpacked(client: Client) -> None:

@@ -189,4 +189,6 @@ def test_options_is_answered_to_browsers_only(client: Client) -> None:
         response = client.http.request("OPTIONS", "/v1/models/kinds:predict", headers={"Origin": origin})
         assert (response.status_code, response.content) == (200, b"")
     for headers in ({"Origin": "ftp://a.example"}, {}):
-        assert client.http.request("OPTIONS", "/v1/models/kinds:predict", headers=headers).status_code == 400
+        response = client.http.request("OPTIONS", "/V1/models/kinds:predict", headers=headers)
+        assert (response.status_code, response.content) == (400, b"")
+    assert client.http.request("OPTIONS", "/elsewhere").status_code == 404

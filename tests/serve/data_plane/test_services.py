@@ -44,9 +44,9 @@ def test_reflection_lists_all_services_and_describes_their_messages(client: Clie
     )
 
 
-def session_run(client: Client, feeds: dict[str, Any], fetches: list[str], name: str = "kinds") -> Any:
+def session_run(client: Client, feeds: dict[str, Any], fetches: list[str], name: str = "kinds", **fields: Any) -> Any:
     messages = load("session_service_pb2")
-    request = messages.SessionRunRequest(model_spec=spec(name), fetch=fetches)
+    request = messages.SessionRunRequest(**{"model_spec": spec(name), "fetch": fetches, **fields})
     for feed, proto in feeds.items():
         request.feed.add(name=feed).tensor.CopyFrom(proto)
     reply = client.raw("/tensorflow.serving.SessionService/SessionRun", request.SerializeToString())
@@ -65,6 +65,30 @@ def test_session_run_feeds_and_fetches_tensors_by_their_names(client: Client) ->
     reply = session_run(client, {x: tensor("DT_FLOAT", [2], float_val=[2.0, 4.0])}, [y])
     assert [(t.name, list(t.tensor.float_val)) for t in reply.tensor] == [(y, [3.0, 4.0])]
     assert (reply.model_spec.name, reply.model_spec.version.value) == ("kinds", 7)
+
+
+def test_session_run_takes_the_names_of_a_signature(client: Client) -> None:
+    feeds = {"a": tensor("DT_FLOAT", [], float_val=[1.5]), "b": tensor("DT_INT32", [], int_val=[2])}
+    pair = {"model_spec": spec(signature="pair"), "tensor_name_is_alias": True}
+    reply = session_run(client, feeds, ["total", "b"], target=["scaled"], **pair)
+    assert [(t.name, [*t.tensor.float_val, *t.tensor.int_val]) for t in reply.tensor] == [("total", [3.5]), ("b", [2])]
+    # An alias means the tensor only where it is said to be one.
+    assert refusal(lambda: session_run(client, feeds, ["total"]))[0] == "INVALID_ARGUMENT"
+
+    def refused(**fields: Any) -> tuple[str, str]:
+        return refusal(lambda: session_run(client, **{"feeds": {}, "fetches": [], **pair, **fields}))
+
+    expected = "Expected to be in the set {b,scaled,total}."
+    assert refused(fetches=["a"]) == (
+        "INVALID_ARGUMENT",
+        f"output tensor alias not found in signature: a {expected}",
+    )
+    assert refused(target=["a"])[1] == f"output tensor alias not found in signature: a {expected}"
+    assert refused(feeds={"total": feeds["a"]})[1].startswith("input tensor alias not found in signature: total ")
+    assert refused(model_spec=spec(signature="nope")) == (
+        "FAILED_PRECONDITION",
+        'Serving signature key "nope" not found.',
+    )
 
 
 @pytest.mark.parametrize(

@@ -85,13 +85,16 @@ pub fn metrics(text: Result<Vec<u8>>) -> Response<Full<Bytes>> {
     response
 }
 
-/// The answer to OPTIONS: empty, and an error for a request that no browser has sent.
-pub fn preflight(headers: &HeaderMap) -> Result<Vec<u8>> {
+/// The answer to OPTIONS, which is empty: a refusal if no browser has asked.
+pub fn preflight(headers: &HeaderMap, cors: bool) -> Response<Full<Bytes>> {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
-    if origin.starts_with("http://") || origin.starts_with("https://") {
-        return Ok(Vec::new());
+    let is_browser = origin.starts_with("http://") || origin.starts_with("https://");
+    let mut response = Response::default();
+    *response.status_mut() = if is_browser { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    if cors {
+        allow_any_origin(response.headers_mut());
     }
-    Err(Error::invalid("OPTIONS needs the Origin of a web page"))
+    response
 }
 
 pub fn allow_any_origin(headers: &mut HeaderMap) {

@@ -1,8 +1,10 @@
 //! The REST listener: `/v1/models/...` over HTTP/1.1 (and HTTP/2 without TLS).
 
 mod content;
+mod default_tensor;
 mod examples;
 mod inference;
+mod json_writer;
 mod metadata;
 mod path;
 mod predict;
@@ -26,6 +28,9 @@ use crate::json::write_string;
 use crate::metrics::{Api, Entrypoint};
 use crate::serving::Serving;
 use path::{Target, Verb};
+
+/// What all paths of the API begin with, in upper or lower case.
+const API: &str = "/v1/";
 
 /// Serve on `listener` until `stop` is cancelled and every request under way is answered.
 pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationToken) {
@@ -63,7 +68,11 @@ async fn answer(
     if serving.answering.metrics_path.as_deref() == Some(request.uri().path()) && request.method() == Method::GET {
         return Ok(content::metrics(serving.metrics.text()));
     }
-    let (status, body) = match handle(&serving, request).await {
+    let is_api = path_of(request.uri()).get(..API.len()).is_some_and(|start| start.eq_ignore_ascii_case(API));
+    if is_api && request.method() == Method::OPTIONS {
+        return Ok(content::preflight(request.headers(), serving.answering.cors));
+    }
+    let (status, body) = match handle(&serving, request, is_api).await {
         Ok(body) => (StatusCode::OK, body),
         Err(error) => {
             let mut body = b"{ \"error\": ".to_vec();
@@ -80,12 +89,9 @@ async fn answer(
     Ok(response)
 }
 
-async fn handle(serving: &Serving, request: Request<Incoming>) -> Result<Vec<u8>> {
-    if request.method() == Method::OPTIONS {
-        return content::preflight(request.headers());
-    }
+async fn handle(serving: &Serving, request: Request<Incoming>, is_api: bool) -> Result<Vec<u8>> {
     let path = path_of(request.uri());
-    if !path.starts_with("/v1/") {
+    if !is_api {
         return Err(Error::new(Code::NotFound, format!("Not found: {path}")));
     }
     let malformed = || malformed(request.method(), request.uri());

@@ -143,7 +143,7 @@ impl Session {
     }
 
     /// Feed and fetch tensors by name, and run operations whose outputs nobody wants.
-    pub fn run_named(&self, inputs: &[(&str, Tensor)], outputs: &[String], targets: &[String]) -> Result<Vec<Tensor>> {
+    pub fn run_named(&self, inputs: &[(&str, Tensor)], outputs: &[&str], targets: &[&str]) -> Result<Vec<Tensor>> {
         let unknown = |name: &str| Error::invalid(format!("Tensor {name} is not in the graph"));
         let output = |name: &str| self.output(name).ok_or_else(|| unknown(name));
         let feeds = inputs.iter().map(|(name, _)| output(name)).collect::<Result<Vec<_>>>()?;
