@@ -13,12 +13,16 @@ import google_crc32c
 
 from tfs.savedmodel.errors import TfsError
 
-__all__ = ["read_tfrecord", "write_tfrecord"]
+__all__ = ["TruncatedError", "read_tfrecord", "write_tfrecord"]
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
 _MASK_DELTA = 0xA282EAD8
 _UINT32 = 0xFFFFFFFF
+
+
+class TruncatedError(TfsError):
+    """A file ends within a record, as one that is still being written; the records before that are sound."""
 
 
 def _masked_crc(data: bytes) -> int:
@@ -39,20 +43,23 @@ def read_tfrecord(file: Path) -> Iterator[bytes]:
     """Yield the records of a file in order; an empty file has none.
 
     Raises:
-        TfsError: a checksum is wrong or the file ends within a record; records before that have been given.
+        TruncatedError: the file ends within a record; those before it have been given.
+        TfsError: a checksum is wrong; the records before it have been given.
     """
     left = file.stat().st_size
     with file.open("rb") as stream:
         number = 0
         while left:
             header = stream.read(_HEADER.size)
-            length, length_crc = _HEADER.unpack(header) if len(header) == _HEADER.size else (0, None)
+            if len(header) < _HEADER.size:
+                raise TruncatedError(f"`{file}` ends within record {number}")
+            length, length_crc = _HEADER.unpack(header)
             if length_crc != _masked_crc(header[:8]):
                 raise TfsError(f"`{file}` is no TFRecord file or damaged at record {number}")
             left -= _HEADER.size + length + _FOOTER.size
             # Compared before reading: a length from a damaged file must not ask for the memory it names.
             if left < 0:
-                raise TfsError(f"`{file}` ends within record {number}")
+                raise TruncatedError(f"`{file}` ends within record {number}")
             data = stream.read(length)
             if _FOOTER.unpack(stream.read(_FOOTER.size))[0] != _masked_crc(data):
                 raise TfsError(f"`{file}` is damaged: record {number} does not match its checksum")

@@ -70,6 +70,8 @@ class Engine:
         run_threads: threads that run models; 0 means one per CPU.
         batch_threads: threads that run batches; 0 means that no version can be batched.
         batch_pool_name: what metrics call these threads.
+        log: called with a level (as in `logging`) and a line, seldom and on threads of the engine; without it the lines
+            go to stderr.
     """
 
     def __new__(
@@ -82,6 +84,7 @@ class Engine:
         run_threads: int = 0,
         batch_threads: int = 0,
         batch_pool_name: str = "batch_threads",
+        log: Callable[[int, str], object] | None = None,
     ) -> Engine: ...
     @property
     def tensorflow_version(self) -> str:
@@ -115,6 +118,14 @@ class Engine:
         """
     def unload(self, model: str, version: int) -> None:
         """Wait until no request uses the version any more, then free it. It must not be routed any longer."""
+    def log_requests(self, models: Mapping[str, tuple[str, float, bytes]], max_bytes: int) -> None:
+        """Log the requests to these models from now on, and to no others; no version needs to be loaded again.
+
+        Args:
+            models: model -> what the names of its files begin with (an absolute path), the part of the requests that is
+                logged (0 to 1), and the serialized `SamplingConfig` for the records.
+            max_bytes: what the files of one prefix may take on disk together.
+        """
     def listen(
         self,
         *,
@@ -157,4 +168,7 @@ class Engine:
         `request` is a serialized `PredictRequest`; it is decoded once, outside of the loop.
         """
     def shutdown(self, drain_seconds: float) -> bool:
-        """Stop accepting, wait up to `drain_seconds` for requests under way, close; True if all were answered."""
+        """Stop accepting, wait up to `drain_seconds` for requests under way, close; True if all were answered.
+
+        What the request log has accepted is written before this returns.
+        """

@@ -14,9 +14,10 @@ from tfs.serve.codes import Code
 from tfs.serve.text_protos import parse_text
 from tfs.serve.version_policy import AllVersions, LatestVersions, SpecificVersions, VersionPolicy
 
-__all__ = ["Change", "ConfigError", "ModelConfig", "models_of", "parse_model_config", "plan_change"]
+__all__ = ["Change", "ConfigError", "ModelConfig", "RequestLog", "models_of", "parse_model_config", "plan_change"]
 
 _PLATFORM = "tensorflow"
+_FILE_COLLECTOR = "file"  # what a LogCollectorConfig may call the files; it may also say nothing
 _TENSORFLOW_TYPE = 1  # ModelType.TENSORFLOW, the deprecated way to name the platform
 _TYPE_FIELD, _PLATFORM_FIELD = "ModelServerConfig::model_type (deprecated)", "ModelServerConfig::model_platform"
 
@@ -36,6 +37,21 @@ class ConfigError(TfsError):
 
 
 @dataclass(frozen=True)
+class RequestLog:
+    """Which requests to a model are logged, and where.
+
+    Args:
+        prefix: absolute; the name of every file begins so.
+        sampling_rate: the part of the requests that is logged, 0 to 1.
+        sampling_config: the serialized `SamplingConfig`, as it stands in each record.
+    """
+
+    prefix: str
+    sampling_rate: float
+    sampling_config: bytes
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """One model: where its versions lie, which of them are served, and what they are called.
 
@@ -45,6 +61,7 @@ class ModelConfig:
         version_policy: which of the versions found are served.
         labels: label -> version.
         platform: what executes it.
+        request_log: None if no requests are logged.
     """
 
     name: str
@@ -52,6 +69,7 @@ class ModelConfig:
     version_policy: VersionPolicy = field(default_factory=LatestVersions)
     labels: Mapping[str, int] = field(default_factory=dict)
     platform: str = _PLATFORM
+    request_log: RequestLog | None = None
 
 
 @dataclass(frozen=True)
@@ -111,11 +129,29 @@ def _model(entry: Any) -> ModelConfig:
             f"Expected model {name} to have an absolute path or URI; got base_path()={entry.base_path}",
             "it is the directory that holds the versions",
         )
-    if entry.HasField("logging_config"):
-        # tensorflow_model_server has no log sink either.
-        raise _invalid("No request-logger-creator provided.", f"take logging_config out of model `{name}`")
     policy, labels = _version_policy(entry.model_version_policy), dict(sorted(entry.version_labels.items()))
-    return ModelConfig(name, entry.base_path, policy, labels, _platform(entry))
+    log = _request_log(name, entry.logging_config) if entry.HasField("logging_config") else None
+    return ModelConfig(name, entry.base_path, policy, labels, _platform(entry), log)
+
+
+def _request_log(model: str, config: Any) -> RequestLog:
+    collector, sampling = config.log_collector_config, config.sampling_config
+    if config.HasField("custom_logging_config"):
+        raise _invalid(f"Model {model} has a custom_logging_config", "write log_collector_config and sampling_config")
+    if collector.type not in ("", _FILE_COLLECTOR):
+        raise _invalid(
+            f"There is no log collector of type `{collector.type}` for model {model}",
+            f'the only one is type: "{_FILE_COLLECTOR}"',
+        )
+    if not collector.filename_prefix or collector.filename_prefix.endswith("/"):
+        raise _invalid(
+            f"The filename_prefix `{collector.filename_prefix}` of model {model} names no file",
+            'write log_collector_config { filename_prefix: "/var/log/tfs/requests" }',
+        )
+    if not 0 <= sampling.sampling_rate <= 1:
+        raise _invalid(f"The sampling_rate {sampling.sampling_rate:g} of model {model} is not between 0 and 1")
+    prefix = os.path.abspath(collector.filename_prefix)
+    return RequestLog(prefix, sampling.sampling_rate, sampling.SerializeToString(deterministic=True))
 
 
 def _platform(entry: Any) -> str:

@@ -17,6 +17,7 @@ _MODEL = "Model"
 _VERSIONS = "Versions and loading"
 _NETWORK = "Network"
 _EXECUTION = "Execution"
+_LOGS = "Logs"
 
 _THREADS = "one thread per CPU reads and writes for all connections"
 _PROFILER = "TensorFlow's C API starts no profiler server"
@@ -204,6 +205,9 @@ class ServerOptions:
     enable_profiler: Annotated[bool, Flag(_EXECUTION, "Accepted; there is no profiler service here.", _PROFILER)] = (
         False
     )
+    request_log_max_bytes: Annotated[
+        int, Flag(_LOGS, "What the request log of a filename_prefix may take on disk; the oldest files make room.")
+    ] = 1 << 30
     skip_initialize_tpu: Annotated[bool, Flag(_EXECUTION, "Accepted.", "TPUs are not supported")] = False
 
     def __post_init__(self) -> None:
@@ -228,6 +232,11 @@ class ServerOptions:
                 "server_options.batching_parameters_file is set without setting server_options.enable_batching to "
                 "true.",
                 "add --enable_batching, or leave the file out",
+            )
+        if self.request_log_max_bytes <= 0:
+            raise UsageError(
+                f"--request_log_max_bytes={self.request_log_max_bytes} leaves no room for a request",
+                "a logging_config of the model config file says whether there is a log at all",
             )
         if not 0 <= self.per_process_gpu_memory_fraction <= 1:
             fraction = f"--per_process_gpu_memory_fraction={self.per_process_gpu_memory_fraction:g}"

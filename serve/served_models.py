@@ -8,6 +8,7 @@ from tfs.savedmodel.errors import TfsError
 from tfs.serve.codes import Code
 from tfs.serve.config import Change, ConfigError, ModelConfig, models_of, plan_change
 from tfs.serve.manager import Manager, StoppedError
+from tfs.serve.request_logs import RequestLogs, check_writable
 from tfs.serve.source import Source
 from tfs.serve.states import VersionStatus
 
@@ -29,12 +30,16 @@ class ServedModels:
     Args:
         manager: loads and unloads their versions.
         source: finds their versions.
+        request_logs: logs their requests.
         allow_labels_for_unavailable: whether a new label may name a version that is not available.
     """
 
-    def __init__(self, manager: Manager, source: Source, *, allow_labels_for_unavailable: bool) -> None:
+    def __init__(
+        self, manager: Manager, source: Source, request_logs: RequestLogs, *, allow_labels_for_unavailable: bool
+    ) -> None:
         self._manager = manager
         self._source = source
+        self._request_logs = request_logs
         self._allow_labels_for_unavailable = allow_labels_for_unavailable
         self._models: Sequence[ModelConfig] = ()
         self._replacing = threading.Lock()
@@ -53,9 +58,11 @@ class ServedModels:
                 self._manager.available(),
                 allow_labels_for_unavailable=self._allow_labels_for_unavailable,
             )
+            check_writable(models)
             self._source.replace(models)
             self._manager.configure({model.name: model.labels for model in models})
             self._models = models
+            self._request_logs.replace(models)
             return change
 
     def wait_for(self, change: Change) -> None:

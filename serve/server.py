@@ -16,6 +16,7 @@ from tfs.serve.execution import Execution, execution_of
 from tfs.serve.listening import listen, metrics_path_of, tls_of
 from tfs.serve.manager import LoadOptions, Manager
 from tfs.serve.options import ServerOptions, Transition
+from tfs.serve.request_logs import RequestLogs, check_writable
 from tfs.serve.served_models import ServedModels
 from tfs.serve.source import Source
 from tfs.serve.storage import FetchingDataPlane, Storage, base_path_of, is_remote
@@ -135,6 +136,7 @@ class Server:
         served = ServedModels(
             self._manager,
             self._source,
+            RequestLogs(self._engine, options.request_log_max_bytes),
             allow_labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
         )
         change = served.replace(models)
@@ -157,6 +159,7 @@ class Server:
         options = self._options
         allow = options.allow_version_labels_for_unavailable_models
         plan_change([], models, {}, allow_labels_for_unavailable=allow)
+        check_writable(models)
         wait_seconds = options.file_system_poll_wait_seconds
         for model in models if wait_seconds >= 0 else ():
             if is_remote(model.base_path) and wait_seconds > 0:

@@ -1,5 +1,6 @@
 """TensorFlow's library, found, set up and opened."""
 
+import logging
 import os
 from contextlib import nullcontext
 
@@ -10,6 +11,8 @@ from tfs.serve._engine import Engine, EngineError
 from tfs.serve.execution import Execution
 
 __all__ = ["new_engine"]
+
+_logger = logging.getLogger(__name__)
 
 
 def new_engine(execution: Execution) -> Engine:
@@ -33,6 +36,7 @@ def new_engine(execution: Execution) -> Engine:
                 in_caller_thread=execution.in_caller_thread,
                 batch_threads=execution.batching.threads if execution.batching else 0,
                 batch_pool_name=execution.batching.pool_name if execution.batching else "",
+                log=_logger.log,
             )
     except EngineError as error:
         raise TfsError(f"TensorFlow (`{library}`) cannot start: {error.message}") from error

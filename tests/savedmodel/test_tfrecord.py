@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs.savedmodel.errors import TfsError
-from tfs.savedmodel.tfrecord import read_tfrecord, write_tfrecord
+from tfs.savedmodel.tfrecord import TruncatedError, read_tfrecord, write_tfrecord
 
 _RECORDS = [b"first", b"", b"\x00" * 1000]
 
@@ -51,12 +51,13 @@ def test_each_flipped_byte_is_found(tmp_path_factory, position, flip):
         list(read_tfrecord(file))
 
 
-def test_a_cut_file_is_refused_after_its_whole_records(tmp_path):
-    data = _written(_RECORDS)
-    (tmp_path / "f").write_bytes(data[:-1])
+@pytest.mark.parametrize("left", [1, 11, 12, 500, 1015])
+def test_a_cut_file_is_refused_after_its_whole_records(tmp_path, left):
+    whole = _written(_RECORDS[:2])
+    (tmp_path / "f").write_bytes(_written(_RECORDS)[: len(whole) + left])
     records = read_tfrecord(tmp_path / "f")
     assert [next(records), next(records)] == _RECORDS[:2]
-    with pytest.raises(TfsError, match="ends within record 2"):
+    with pytest.raises(TruncatedError, match="ends within record 2"):
         next(records)
 
 

@@ -87,7 +87,7 @@ TYPE, PLATFORM = "ModelServerConfig::model_type (deprecated)", "ModelServerConfi
             one_model('} config { name: "m" base_path: "/n" model_platform: "tensorflow"'),
             "`f`: Illegal to list model m multiple times in config list",
         ),
-        (one_model("logging_config { }"), "`f`: No request-logger-creator provided."),
+        (one_model("logging_config { }"), "`f`: The filename_prefix `` of model m names no file"),
     ],
 )
 def test_a_config_that_cannot_be_served_is_refused(text: str, message: str) -> None:

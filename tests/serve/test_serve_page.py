@@ -52,12 +52,12 @@ def test_the_console_example(
 
 
 def test_the_config_file_example() -> None:
-    config, _ = blocks("textproto")
+    config, _, _ = blocks("textproto")
     assert [model.name for model in parse_model_config(config, source="docs/serve.md")] == ["digits", "other"]
 
 
 def test_the_batching_example(models: Models, tmp_path: Path, launch: Callable[..., RunningServer]) -> None:
-    _, parameters = blocks("textproto")
+    _, parameters, _ = blocks("textproto")
     file = tmp_path / "batching.config"
     file.write_text(parameters)
     publish(models.half_plus_two, tmp_path / "m", 1)
@@ -65,6 +65,13 @@ def test_the_batching_example(models: Models, tmp_path: Path, launch: Callable[.
     server = launch(*flags, "--enable_batching").wait_until_ready()
     assert server.predict("m", 2.0) == (1, 3.0)
     assert server.rest_predict("m", 2.0).json() == {"predictions": [3.0]}
+
+
+def test_the_request_log_example() -> None:
+    _, _, config = blocks("textproto")
+    [model] = parse_model_config(config, source="docs/serve.md")
+    assert model.request_log is not None
+    assert (model.request_log.prefix, model.request_log.sampling_rate) == ("/var/log/tfs/digits", 0.01)
 
 
 def test_the_python_example(models: Models, tmp_path: Path) -> None:

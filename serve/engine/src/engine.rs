@@ -15,6 +15,8 @@ use crate::listeners::{Listeners, runtime_error};
 use crate::messages::ModelVersionStatus;
 use crate::metrics::Metrics;
 use crate::predict::{self, PredictRequest};
+use crate::report::{Level, Report};
+use crate::request_log::{self, RequestLogs};
 use crate::routing::Routes;
 use crate::run_threads::RunThreads;
 use crate::servable::Servable;
@@ -60,6 +62,8 @@ pub struct Engine {
     listeners: Mutex<Option<Listeners>>,
     health: HealthTable,
     metrics: Arc<Metrics>,
+    request_logs: RequestLogs,
+    report: Report,
 }
 
 impl Engine {
@@ -69,6 +73,7 @@ impl Engine {
         session_options: SessionOptions,
         run_threads: usize,
         batch_pool: Option<BatchPool>,
+        report: Report,
     ) -> Result<Engine> {
         tensorflow::open(library)?;
         let devices = tensorflow::Session::empty(&session_options)?.devices()?;
@@ -92,6 +97,8 @@ impl Engine {
             servables: Mutex::default(),
             listeners: Mutex::default(),
             health,
+            request_logs: RequestLogs::new(&metrics, Arc::clone(&report)),
+            report,
             metrics,
         })
     }
@@ -126,7 +133,8 @@ impl Engine {
 
     fn load_servable(&self, request: &LoadRequest) -> Result<Servable> {
         let batching = request.batching.as_ref().map(|options| self.batching(options)).transpose()?;
-        let load = || Servable::load(request, &self.session_options, batching.clone(), &self.metrics);
+        let log = self.request_logs.of(request.model);
+        let load = || Servable::load(request, &self.session_options, batching.clone(), Arc::clone(&log), &self.metrics);
         match load() {
             // Only now, since loading all of tensorflow-text's libraries takes a second and 70 MB.
             Err(error) if error.message.contains("Op type not registered") && self.load_op_libraries()? => load(),
@@ -210,16 +218,26 @@ impl Engine {
             answering: options.answering.clone(),
             reload_config: options.reload_config.clone(),
         };
-        let opened = self.runtime.block_on(Listeners::open(&options, serving, self.health.service()))?;
+        let opened = self.runtime.block_on(Listeners::open(&options, serving, self.health.service(), &self.report))?;
         let ports = Ports { grpc: opened.grpc.map(|at| at.to_string()), rest: opened.rest.map(|at| at.to_string()) };
         *listeners = Some(opened);
         Ok(ports)
     }
 
-    /// Close the ports after up to `drain`; true if every request under way was answered.
+    /// Log the requests to these models from now on, and to no others.
+    pub fn log_requests(&self, models: HashMap<String, request_log::Config>, max_bytes: u64) -> Result<()> {
+        self.request_logs.replace(models, max_bytes)
+    }
+
+    /// Close the ports after up to `drain`, and write what the logs have accepted; true if every request under way was
+    /// answered.
     pub fn shutdown(&self, drain: Duration) -> bool {
         let listeners = lock(&self.listeners).take();
-        listeners.is_none_or(|listeners| listeners.shutdown(self.runtime.handle(), drain))
+        let answered = listeners.is_none_or(|listeners| listeners.shutdown(self.runtime.handle(), drain));
+        if !self.request_logs.flush() {
+            (self.report)(Level::Error, "the disk of the request log does not answer: the last requests are not in it");
+        }
+        answered
     }
 
     /// Calls per second of `threads` threads that run `request` over and over, with no network between.

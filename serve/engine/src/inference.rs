@@ -3,9 +3,14 @@
 
 use std::sync::Arc;
 
+use prost::Message;
+
 use crate::call::{Call, Fed};
 use crate::error::{Code, Error, Result};
-use crate::messages::{Class, ClassificationResult, Classifications, InferenceTask, Regression, RegressionResult};
+use crate::messages::{
+    Class, ClassificationResponse, ClassificationResult, Classifications, InferenceTask, ModelSpec, Regression,
+    RegressionResponse, RegressionResult,
+};
 use crate::metrics::Api;
 use crate::servable::Servable;
 use crate::signature::{Port, Signature, aliases, or_default};
@@ -22,6 +27,19 @@ pub enum Method {
 pub enum Answer {
     Classification(ClassificationResult),
     Regression(RegressionResult),
+}
+
+impl Answer {
+    /// The serialized response of its method.
+    pub fn into_response(self, model_spec: ModelSpec) -> Vec<u8> {
+        let model_spec = Some(model_spec);
+        match self {
+            Answer::Classification(result) => {
+                ClassificationResponse { model_spec, result: Some(result) }.encode_to_vec()
+            }
+            Answer::Regression(result) => RegressionResponse { model_spec, result: Some(result) }.encode_to_vec(),
+        }
+    }
 }
 
 impl Method {

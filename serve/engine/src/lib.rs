@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(feature = "python"), allow(dead_code))]
 
+mod background;
 mod batching;
 mod call;
 mod engine;
@@ -17,10 +18,13 @@ mod listeners;
 mod messages;
 mod metrics;
 mod predict;
+mod predict_messages;
 #[cfg(feature = "python")]
 mod python;
 mod reload;
+mod report;
 mod request_body;
+mod request_log;
 mod rest;
 mod routing;
 mod run_threads;
@@ -29,6 +33,7 @@ mod serving;
 mod signature;
 mod tensor;
 mod tensorflow;
+mod tfrecord;
 mod warmup;
 mod wire;
 

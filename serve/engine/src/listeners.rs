@@ -1,6 +1,7 @@
 //! The open ports and how they are closed.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -11,6 +12,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::error::{Error, Result};
 use crate::listen_options::ListenOptions;
+use crate::report::{Level, Report};
 use crate::serving::{Serving, bind};
 use crate::{grpc, rest};
 
@@ -24,7 +26,12 @@ pub struct Listeners {
 
 impl Listeners {
     /// Open the ports that are named and begin to serve. If one cannot be opened, none is.
-    pub async fn open(options: &ListenOptions, serving: Serving, health: grpc::Health) -> Result<Listeners> {
+    pub async fn open(
+        options: &ListenOptions,
+        serving: Serving,
+        health: grpc::Health,
+        report: &Report,
+    ) -> Result<Listeners> {
         let stop = CancellationToken::new();
         let mut listeners = Listeners { grpc: None, rest: None, tasks: JoinSet::new(), stop: stop.clone() };
         let services = grpc::Services {
@@ -45,11 +52,11 @@ impl Listeners {
         let socket = options.grpc_socket.as_deref().map(grpc::bind_socket).transpose()?;
         if let Some((listener, address)) = tcp {
             listeners.grpc = Some(address);
-            listeners
-                .spawn_grpc(services.clone().serve(TcpIncoming::from(listener).with_nodelay(Some(true)), stop.clone()));
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            listeners.spawn_grpc(services.clone().serve(incoming, stop.clone()), report);
         }
         if let Some(listener) = socket {
-            listeners.spawn_grpc(services.serve(UnixListenerStream::new(listener), stop.clone()));
+            listeners.spawn_grpc(services.serve(UnixListenerStream::new(listener), stop.clone()), report);
         }
         if let Some((listener, address)) = rest {
             listeners.rest = Some(address);
@@ -58,10 +65,11 @@ impl Listeners {
         Ok(listeners)
     }
 
-    fn spawn_grpc(&mut self, server: impl Future<Output = Result<()>> + Send + 'static) {
+    fn spawn_grpc(&mut self, server: impl Future<Output = Result<()>> + Send + 'static, report: &Report) {
+        let report = Arc::clone(report);
         self.tasks.spawn(async move {
             if let Err(error) = server.await {
-                eprintln!("error: {error}");
+                report(Level::Error, &error.to_string());
             }
         });
     }

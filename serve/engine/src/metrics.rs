@@ -63,6 +63,7 @@ pub struct Metrics {
     runtime_latency: HistogramVec,
     request_example_counts: HistogramVec,
     request_example_count_total: IntCounterVec,
+    pub request_log_count: IntCounterVec,
     in_flight: IntGaugeVec,
     pub loading: LoadMetrics,
     /// All runs of all sessions.
@@ -141,6 +142,11 @@ impl Metrics {
                 ":tensorflow:serving:request_example_count_total",
                 "Examples in all MultiInference requests.",
                 &["model"],
+            )?,
+            request_log_count: make.counter(
+                ":tensorflow:serving:request_log_count",
+                "Requests that were drawn to be logged, by what became of it.",
+                &["model_name", "status_code"],
             )?,
             in_flight: make.gauges(
                 "tfs_requests_in_flight",

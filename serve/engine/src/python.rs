@@ -17,6 +17,8 @@ use crate::grpc::reflection::Descriptors;
 use crate::listen_options::{Answering, Http2, ListenOptions, Tls};
 use crate::messages::{ModelVersionStatus, StatusProto};
 use crate::reload::ReloadConfig;
+use crate::report::{self, Report};
+use crate::request_log;
 use crate::tensorflow::{self, SessionOptions};
 
 create_exception!(_engine, EngineError, PyException, "A failure inside the engine, with its canonical status code.");
@@ -63,7 +65,7 @@ impl Engine {
     #[new]
     #[pyo3(signature = (*, tensorflow_library, op_libraries = Vec::new(), session_config = Vec::new(),
                         in_caller_thread = true, run_threads = 0, batch_threads = 0,
-                        batch_pool_name = "batch_threads"))]
+                        batch_pool_name = "batch_threads", log = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn new(
         py: Python<'_>,
@@ -74,11 +76,13 @@ impl Engine {
         run_threads: usize,
         batch_threads: usize,
         batch_pool_name: &str,
+        log: Option<Py<PyAny>>,
     ) -> PyResult<Engine> {
         let options = SessionOptions { config: session_config, in_caller_thread };
         let pool = (batch_threads > 0).then_some(BatchPool { threads: batch_threads, name: batch_pool_name });
+        let report = log.map_or_else(report::to_stderr, to_python);
         let engine =
-            py.detach(|| engine::Engine::new(&tensorflow_library, op_libraries, options, run_threads, pool))?;
+            py.detach(|| engine::Engine::new(&tensorflow_library, op_libraries, options, run_threads, pool, report))?;
         Ok(Engine(engine))
     }
 
@@ -136,6 +140,21 @@ impl Engine {
 
     fn unload(&self, py: Python<'_>, model: &str, version: i64) -> PyResult<()> {
         Ok(py.detach(|| self.0.unload(model, version))?)
+    }
+
+    fn log_requests(
+        &self,
+        py: Python<'_>,
+        models: HashMap<String, (PathBuf, f64, Vec<u8>)>,
+        max_bytes: u64,
+    ) -> PyResult<()> {
+        let models = models
+            .into_iter()
+            .map(|(model, (prefix, rate, sampling_config))| {
+                (model, request_log::Config { prefix, rate, sampling_config: sampling_config.into() })
+            })
+            .collect();
+        Ok(py.detach(|| self.0.log_requests(models, max_bytes))?)
     }
 
     #[pyo3(signature = (*, grpc, rest, grpc_socket = None, tls = None, rest_timeout_ms = 30_000,
@@ -206,6 +225,16 @@ impl Engine {
         })?;
         Ok(py.detach(|| self.0.shutdown(drain)))
     }
+}
+
+/// Hand lines to the control plane's log; one for which there is no Python any more goes to stderr.
+fn to_python(callback: Py<PyAny>) -> Report {
+    Arc::new(move |level, line| {
+        let told = Python::try_attach(|py| callback.call1(py, (level as i32, line)).is_ok());
+        if told != Some(true) {
+            eprintln!("{line}");
+        }
+    })
 }
 
 /// Ask the control plane; an exception that leaves it is its mistake, not the client's.

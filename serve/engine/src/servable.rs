@@ -12,8 +12,9 @@ use crate::call::{Call, Fed};
 use crate::engine::LoadRequest;
 use crate::error::{Error, Result};
 use crate::graph_ops::has_rank_critical_op;
-use crate::messages::{MetaGraphDef, SignatureDef};
+use crate::messages::{Int64Value, MetaGraphDef, ModelSpec, SignatureDef};
 use crate::metrics::{Api, InFlight, Metrics, SessionRuns, micros};
+use crate::request_log::ModelLog;
 use crate::signature::{Port, Signature, or_default};
 use crate::tensorflow::{Endpoint, Session, SessionOptions, Tensor};
 use crate::wire::{Fields, Value, write_bytes};
@@ -37,6 +38,10 @@ struct ServableMetrics {
 pub struct Servable {
     pub model: String,
     pub version: i64,
+    /// Of the meta graph.
+    pub tags: Vec<String>,
+    /// Whether its requests are logged; shared by all versions of the model.
+    pub log: Arc<ModelLog>,
     session: Session,
     signatures: Vec<Arc<Signature>>,
     definitions: std::collections::BTreeMap<String, SignatureDef>,
@@ -55,6 +60,7 @@ impl Servable {
         request: &LoadRequest,
         options: &SessionOptions,
         batching: Option<Arc<Batching>>,
+        log: Arc<ModelLog>,
         metrics: &Metrics,
     ) -> Result<Servable> {
         let LoadRequest { model, version, path, tags, .. } = *request;
@@ -69,6 +75,8 @@ impl Servable {
         Ok(Servable {
             model: model.to_owned(),
             version,
+            tags: tags.to_vec(),
+            log,
             session,
             signatures,
             definitions,
@@ -82,6 +90,16 @@ impl Servable {
             batching,
             average_run: AtomicU32::new(u32::MAX),
         })
+    }
+
+    /// The ModelSpec of a reply by the signature of this name, or by none if that is empty.
+    pub fn spec(&self, signature: &str) -> ModelSpec {
+        ModelSpec {
+            name: self.model.clone(),
+            version: Some(Int64Value { value: self.version }),
+            version_label: None,
+            signature_name: signature.to_owned(),
+        }
     }
 
     /// The signature of this name; an empty name means `serving_default`.

@@ -16,6 +16,7 @@ use crate::messages::{ExamplesRequest, MultiInferenceRequest};
 use crate::predict::{self, PredictRequest};
 use crate::servable::Servable;
 use crate::tensorflow::Tensor;
+use crate::tfrecord;
 use crate::wire::{Fields, Value};
 
 /// Upstream's limit; a longer file is refused, not cut.
@@ -107,67 +108,10 @@ fn replay_plans(servable: &Arc<Servable>, plans: Vec<Plan>, examples: Tensor) ->
     answering.answers(&servable.run_and_wait(call)?).map(drop)
 }
 
-/// One record of a TFRecord file: length (u64), its masked CRC-32C, data, its masked CRC-32C; all little-endian. None at
-/// the end of the file.
+/// The next record of the file; None at its end.
 fn read_record(file: &mut impl Read, path: &Path) -> Result<Option<Vec<u8>>> {
-    let broken = |what: &str| {
+    tfrecord::read(file).map_err(|what| {
         let message = format!("{what} in {}. Please verify your warmup data is in TFRecord format.", path.display());
         Error::new(Code::DataLoss, message)
-    };
-    let mut head = Vec::new();
-    file.take(12).read_to_end(&mut head).map_err(|error| broken(&error.to_string()))?;
-    if head.is_empty() {
-        return Ok(None);
-    }
-    let (length, crc) = head.split_at_checked(8).ok_or_else(|| broken("truncated record"))?;
-    if !crc_matches(length, crc) {
-        return Err(broken("corrupted record length"));
-    }
-    let length = u64::from_le_bytes(length.try_into().map_err(|_| broken("truncated record"))?);
-    let mut data = Vec::new();
-    // Read through `take`, so that a length that lies costs no memory.
-    file.take(length.saturating_add(4)).read_to_end(&mut data).map_err(|error| broken(&error.to_string()))?;
-    if data.len() as u64 != length + 4 {
-        return Err(broken("truncated record"));
-    }
-    let crc = data.split_off(data.len() - 4);
-    if crc_matches(&data, &crc) { Ok(Some(data)) } else { Err(broken("corrupted record")) }
-}
-
-fn crc_matches(data: &[u8], stored: &[u8]) -> bool {
-    let masked = crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8);
-    stored == masked.to_le_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(data: &[u8]) -> Vec<u8> {
-        let masked = |bytes: &[u8]| crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
-        let length = (data.len() as u64).to_le_bytes();
-        [&length[..], &masked(&length), data, &masked(data)].concat()
-    }
-
-    #[test]
-    fn records_are_read_one_by_one() {
-        let file = [record(b"one"), record(b"")].concat();
-        let (mut rest, path) = (&file[..], Path::new("f"));
-        assert_eq!(read_record(&mut rest, path).expect("sound"), Some(b"one".to_vec()));
-        assert_eq!(read_record(&mut rest, path).expect("sound"), Some(Vec::new()));
-        assert_eq!(read_record(&mut rest, path).expect("sound"), None);
-    }
-
-    #[test]
-    fn any_flipped_or_missing_byte_is_data_loss() {
-        let sound = record(b"some data");
-        for index in 0..sound.len() {
-            let mut broken = sound.clone();
-            broken[index] ^= 0x10;
-            assert_eq!(read_record(&mut &broken[..], Path::new("f")).expect_err("broken").code, Code::DataLoss);
-            if index > 0 {
-                assert!(read_record(&mut &sound[..index], Path::new("f")).is_err());
-            }
-        }
-    }
+    })
 }

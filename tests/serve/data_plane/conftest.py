@@ -30,16 +30,25 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(folder / "kinds", text if text.exists() else None, dict(decoded))
 
 
+def make_model(script: str, folder: Path) -> Path:
+    """Run a script that writes a SavedModel, and return where that is."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, str(Path(__file__).with_name(script)), str(folder / "model")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    return folder / "model"
+
+
 @pytest.fixture(scope="session")
 def batching_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SavedModel whose answers tell how many rows were run together."""
-    folder = tmp_path_factory.mktemp("batching") / "model"
-    script = Path(__file__).with_name("make_batching_model.py")
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, str(script), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    return folder
+    return make_model("make_batching_model.py", tmp_path_factory.mktemp("batching"))
+
+
+@pytest.fixture(scope="session")
+def examples_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SavedModel whose signatures read tf.Examples."""
+    return make_model("make_examples_model.py", tmp_path_factory.mktemp("examples"))
 
 
 @pytest.fixture(scope="module")

@@ -1,34 +1,17 @@
 """Classify, Regress and MultiInference over both protocols (section 6 of the reference)."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from clients import Client, refusal, spec
+from clients import Client, refusal
+from example_requests import MODEL, classification, example, multi, regression, task
 from running_server import RunningServer, publish
 
-from tfs.savedmodel.protos import load
 
-MODEL = "examples"
-
-
-@pytest.fixture(scope="module")
-def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("examples") / "model"
-    script = Path(__file__).with_name("make_examples_model.py")
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, str(script), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def serve(saved_model: Path, base: Path, *flags: str) -> Iterator[Client]:
-    publish(saved_model, base, 3)
+def serve(examples_model: Path, base: Path, *flags: str) -> Iterator[Client]:
+    publish(examples_model, base, 3)
     server = RunningServer(f"--model_name={MODEL}", f"--model_base_path={base}", *flags)
     try:
         with Client(server.wait_until_ready()) as client:
@@ -40,43 +23,14 @@ def serve(saved_model: Path, base: Path, *flags: str) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
-def client(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    yield from serve(saved_model, tmp_path_factory.mktemp("base"))
+def client(examples_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    yield from serve(examples_model, tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")
-def strict(saved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def strict(examples_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A server that insists on method names."""
-    yield from serve(saved_model, tmp_path_factory.mktemp("base"), "--enable_signature_method_name_check")
-
-
-def example(*values: float, **features: list[float]) -> Any:
-    message = load("example_pb2").Example()
-    for name, numbers in ({"x": list(values)} if values else {} | features).items():
-        message.features.feature[name].float_list.value.extend(numbers)
-    return message
-
-
-def examples_input(*examples: Any, context: Any = None) -> Any:
-    message = load("input_pb2").Input()
-    if context is None:
-        message.example_list.examples.extend(examples)
-    else:
-        message.example_list_with_context.examples.extend(examples)
-        message.example_list_with_context.context.CopyFrom(context)
-    return message
-
-
-def classification(signature: str = "", *examples: Any, **options: Any) -> Any:
-    return load("classification_pb2").ClassificationRequest(
-        model_spec=spec(MODEL, signature=signature), input=examples_input(*examples, **options)
-    )
-
-
-def regression(signature: str = "regress", *examples: Any, **options: Any) -> Any:
-    return load("regression_pb2").RegressionRequest(
-        model_spec=spec(MODEL, signature=signature), input=examples_input(*examples, **options)
-    )
+    yield from serve(examples_model, tmp_path_factory.mktemp("base"), "--enable_signature_method_name_check")
 
 
 def test_classify_answers_a_label_and_a_score_for_each_class_of_each_example(client: Client) -> None:
@@ -168,16 +122,6 @@ def test_method_names_count_only_where_the_flag_says_so(client: Client, strict: 
         "tensorflow/serving/predict"
     )
     strict.prediction.Classify(classification("classify", example(1.0, 2.0)))
-
-
-def task(signature: str, method: str, name: str = MODEL) -> Any:
-    return load("inference_pb2").InferenceTask(
-        model_spec=spec(name, signature=signature), method_name=f"tensorflow/serving/{method}"
-    )
-
-
-def multi(*tasks: Any) -> Any:
-    return load("inference_pb2").MultiInferenceRequest(tasks=tasks, input=examples_input(example(1.0, 2.0)))
 
 
 def test_multi_inference_answers_each_task_from_one_input(client: Client) -> None:

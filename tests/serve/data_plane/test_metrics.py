@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from clients import Client, refusal, request, spec
 from made_models import Made
-from running_server import RunningServer, publish
+from request_records import logging_config
+from running_server import RunningServer, model_server_config, publish
 from tensor_protos import tensor
 
 from tfs.savedmodel.protos import load
@@ -21,17 +22,18 @@ UUID = "f3a9c6b0-5a0e-4d53-9a3e-0b4d9a4c2f11"
 def monitored(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     import numpy as np
 
-    base = tmp_path_factory.mktemp("monitored")
+    folder = tmp_path_factory.mktemp("monitored")
+    base = folder / "kinds"
     publish(made.kinds, base, 7)
     record = PredictRecord("serving_default", {"x": np.ones([2], np.float32)})
     write_records(base / "7", [log_of_record(record)] * 3)
     (base / "7" / "assets.extra" / "mlmd_uuid").write_text(f"{UUID}\n")
     (base / "7" / "batching_params.pbtxt").write_text("max_batch_size { value: 8 }")
-    config = base.parent / "monitoring.config"
+    models, config = folder / "models.config", folder / "monitoring.config"
+    models.write_text(model_server_config(kinds=(base, logging_config(folder / "requests"))))
     config.write_text(f'prometheus_config {{ enable: true path: "{PATH}" }}')
     server = RunningServer(
-        "--model_name=kinds",
-        f"--model_base_path={base}",
+        f"--model_config_file={models}",
         f"--monitoring_config_file={config}",
         "--enable_batching",
         "--enable_per_model_batching_parameters",

@@ -13,14 +13,11 @@ use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::examples;
 use crate::inference::{self, Answer, Method};
-use crate::messages::{
-    ClassificationResponse, ExamplesRequest, InferenceResult, Int64Value, ModelSpec, MultiInferenceRequest,
-    MultiInferenceResponse, RegressionResponse,
-};
+use crate::messages::{ExamplesRequest, InferenceResult, MultiInferenceRequest, MultiInferenceResponse};
 use crate::metrics::Entrypoint;
+use crate::request_log::Kind;
 use crate::servable::Servable;
 use crate::serving::Serving;
-use crate::signature::Signature;
 use crate::tensorflow::Tensor;
 
 /// PredictionService.Classify.
@@ -94,31 +91,21 @@ fn prepare_one(serving: &Serving, message: &Bytes, method: Method, model: &mut S
     model.push_str(&spec.name);
     let servable = serving.routes.resolve(&spec.name, super::version_choice(&spec))?;
     let check_method_name = serving.answering.check_method_name;
+    let capture = servable.log.capture(Kind::of(method), || Ok(message.clone()));
     let decode = move |servable: &Servable| {
         let plan = inference::plan_one(servable, &spec.signature_name, method, check_method_name)?;
         let (call, answering) = inference::call(servable, vec![plan], examples::read_input(&request.input)?)?;
         let reply = move |servable: &Servable, tensors: Vec<Tensor>| {
             let (signature, answer) = answering.only_answer(&tensors)?;
-            let model_spec = Some(effective_spec(servable, signature));
-            Ok(match answer {
-                Answer::Classification(result) => {
-                    ClassificationResponse { model_spec, result: Some(result) }.encode_to_vec()
-                }
-                Answer::Regression(result) => RegressionResponse { model_spec, result: Some(result) }.encode_to_vec(),
-            })
+            let reply = answer.into_response(servable.spec(&signature.name));
+            if let Some(capture) = capture {
+                capture.succeeded(servable, &signature.name, || Ok(reply.clone()));
+            }
+            Ok(reply)
         };
         Ok((call, Box::new(reply) as BoxedReply))
     };
     Ok((servable, Box::new(decode)))
-}
-
-fn effective_spec(servable: &Servable, signature: &Signature) -> ModelSpec {
-    ModelSpec {
-        name: servable.model.clone(),
-        version: Some(Int64Value { value: servable.version }),
-        version_label: None,
-        signature_name: signature.name.clone(),
-    }
 }
 
 fn prepare_several(serving: &Serving, message: &Bytes) -> Prepared {
@@ -127,6 +114,7 @@ fn prepare_several(serving: &Serving, message: &Bytes) -> Prepared {
     let servable = serving.routes.resolve(&first.name, super::version_choice(&first))?;
     let check_method_name = serving.answering.check_method_name;
     let metrics = Arc::clone(&serving.metrics);
+    let capture = servable.log.capture(Kind::MultiInference, || Ok(message.clone()));
     let decode = move |servable: &Servable| {
         let examples = examples::read_input(&request.input)?;
         metrics.examples(&servable.model, inference::batch_size(&examples));
@@ -134,7 +122,7 @@ fn prepare_several(serving: &Serving, message: &Bytes) -> Prepared {
         let (call, answering) = inference::call(servable, plans, examples)?;
         let reply = move |servable: &Servable, tensors: Vec<Tensor>| {
             let results = answering.answers(&tensors)?.into_iter().map(|(signature, answer)| {
-                let model_spec = Some(effective_spec(servable, signature));
+                let model_spec = Some(servable.spec(&signature.name));
                 match answer {
                     Answer::Classification(result) => {
                         InferenceResult { model_spec, classification_result: Some(result), regression_result: None }
@@ -144,7 +132,11 @@ fn prepare_several(serving: &Serving, message: &Bytes) -> Prepared {
                     }
                 }
             });
-            Ok(MultiInferenceResponse { results: results.collect() }.encode_to_vec())
+            let reply = MultiInferenceResponse { results: results.collect() }.encode_to_vec();
+            if let Some(capture) = capture {
+                capture.succeeded(servable, "", || Ok(reply.clone()));
+            }
+            Ok(reply)
         };
         Ok((call, Box::new(reply) as BoxedReply))
     };

@@ -8,8 +8,9 @@ use tonic::{Request, Response, Status};
 
 use super::deadline::deadline;
 use crate::error::{Error, Result};
-use crate::messages::{Int64Value, ModelSpec, NamedTensor, SessionRunRequest, SessionRunResponse};
+use crate::messages::{NamedTensor, SessionRunRequest, SessionRunResponse};
 use crate::predict::find_signature;
+use crate::request_log::Kind;
 use crate::servable::Servable;
 use crate::serving::Serving;
 use crate::signature::{Port, Signature, aliases};
@@ -34,7 +35,14 @@ impl UnaryService<Bytes> for SessionRun {
             let request = super::parse::<SessionRunRequest>(&message)?;
             let spec = request.model_spec.clone().ok_or_else(|| Error::invalid("Missing ModelSpec"))?;
             let servable = serving.routes.resolve(&spec.name, super::version_choice(&spec))?;
-            let work = move |servable: &Servable| run(servable, &request);
+            let capture = servable.log.capture(Kind::SessionRun, || Ok(message.clone()));
+            let work = move |servable: &Servable| {
+                let reply = run(servable, &request)?;
+                if let Some(capture) = capture {
+                    capture.succeeded(servable, "", || Ok(reply.clone()));
+                }
+                Ok(reply)
+            };
             Ok(Response::new(serving.execute_alone(servable, message.len(), deadline, work).await?))
         })
     }
@@ -64,12 +72,7 @@ fn run(servable: &Servable, request: &SessionRunRequest) -> Result<Vec<u8>> {
             Ok(NamedTensor { name: name.clone(), tensor: proto.into() })
         })
         .collect::<Result<_>>()?;
-    let model_spec = ModelSpec {
-        name: servable.model.clone(),
-        version: Some(Int64Value { value: servable.version }),
-        ..ModelSpec::default()
-    };
-    Ok(SessionRunResponse { tensor, model_spec: Some(model_spec) }.encode_to_vec())
+    Ok(SessionRunResponse { tensor, model_spec: Some(servable.spec("")) }.encode_to_vec())
 }
 
 /// What the names of a request mean.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use prost::Message;
 
 use super::examples::{self, Examples};
 use super::path::Target;
@@ -11,11 +12,13 @@ use crate::error::Result;
 use crate::examples::to_tensor;
 use crate::inference::{self, Answer, Method};
 use crate::json::write_string;
-use crate::messages::{ClassificationResult, RegressionResult};
+use crate::messages::{ClassificationResult, ExamplesRequest, ModelSpec, RegressionResult};
+use crate::request_log::Kind;
 use crate::servable::Servable;
 use crate::serving::{Reply, Serving};
 use crate::tensor::encode_number::write_single;
 use crate::tensorflow::Tensor;
+use crate::wire::write_bytes;
 
 pub async fn answer(serving: &Serving, target: &Target, method: Method, text: Bytes) -> Result<Vec<u8>> {
     // Body and examples come before the model: malformed ones are the client's first mistake.
@@ -36,13 +39,30 @@ fn decode(
 ) -> Result<(Call, impl Reply<Vec<u8>> + use<>)> {
     let plan = inference::plan_one(servable, &request.signature, method, check_method_name)?;
     let (call, answering) = inference::call(servable, vec![plan], to_tensor(&request.serialized)?)?;
-    let reply = move |_: &Servable, tensors: Vec<Tensor>| {
-        Ok(match answering.only_answer(&tensors)?.1 {
-            Answer::Classification(result) => write_classifications(&result),
-            Answer::Regression(result) => write_regressions(&result),
-        })
+    let kind = Kind::of(method);
+    let capture = servable.log.capture(kind, || Ok(write_request(servable.spec(&request.signature), request)));
+    let reply = move |servable: &Servable, tensors: Vec<Tensor>| {
+        let (signature, answer) = answering.only_answer(&tensors)?;
+        let reply = match &answer {
+            Answer::Classification(result) => write_classifications(result),
+            Answer::Regression(result) => write_regressions(result),
+        };
+        if let Some(capture) = capture {
+            let spec = servable.spec(&signature.name);
+            capture.succeeded(servable, &signature.name, || Ok(answer.into_response(spec)));
+        }
+        Ok(reply)
     };
     Ok((call, reply))
+}
+
+/// The request as it would have come over gRPC, with each example merged with its context.
+fn write_request(spec: ModelSpec, request: &Examples) -> Bytes {
+    let mut list = Vec::new();
+    request.serialized.iter().for_each(|example| write_bytes(&mut list, 1, example));
+    let mut input = Vec::new();
+    write_bytes(&mut input, 1, &list);
+    ExamplesRequest { model_spec: Some(spec), input: input.into() }.encode_to_vec().into()
 }
 
 /// `{"results": [[["label", score], ...], ...]}`

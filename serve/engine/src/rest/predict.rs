@@ -9,12 +9,14 @@ use super::path::Target;
 use crate::call::{Call, Fed};
 use crate::error::{Error, Result};
 use crate::metrics::Api;
+use crate::predict_messages::{write_request, write_response};
+use crate::request_log::Kind;
 use crate::servable::Servable;
 use crate::serving::{Reply, Serving};
 use crate::signature::or_default;
 use crate::tensor::decode_json::{Body, Format};
 use crate::tensor::encode_json;
-use crate::tensorflow::Tensor;
+use crate::tensorflow::{Endpoint, Tensor};
 
 pub async fn answer(serving: &Serving, target: &Target, text: Bytes) -> Result<Vec<u8>> {
     // Malformed JSON is the client's first mistake, also for a model that is not there.
@@ -34,14 +36,25 @@ fn decode(servable: &Servable, text: &[u8]) -> Result<(Call, impl Reply<Vec<u8>>
     let (format, inputs) = body.tensors(signature)?;
     let feed = |(port, tensor)| servable.feed(port, Fed::Own(tensor));
     let feeds = signature.inputs.iter().zip(inputs).map(feed).collect::<Result<_>>()?;
+    let feeds: Vec<(Endpoint, Fed)> = feeds;
+    let capture = servable.log.capture(Kind::Predict, || {
+        let inputs = signature.inputs.iter().zip(feeds.iter().map(|(_, tensor)| &**tensor));
+        write_request(&servable.spec(&body.signature), inputs).map(Bytes::from)
+    });
     let fetches = signature.outputs.iter().map(|port| port.endpoint).collect();
     let signature = Arc::clone(signature);
-    let reply = move |_: &Servable, tensors: Vec<Tensor>| {
+    let reply = move |servable: &Servable, tensors: Vec<Tensor>| {
         let outputs: Vec<_> = signature.outputs.iter().map(|port| port.alias.as_str()).zip(&tensors).collect();
-        match format {
+        let reply = match format {
             Format::Row => encode_json::rows(&outputs),
             Format::Columnar => encode_json::columns(&outputs),
+        }?;
+        if let Some(capture) = capture {
+            let all: Vec<_> = (0..tensors.len()).collect();
+            let response = || write_response(servable, &signature, &all, &tensors, false);
+            capture.succeeded(servable, &signature.name, response);
         }
+        Ok(reply)
     };
     Ok((Call { api: Api::Predict, feeds, fetches }, reply))
 }
