@@ -19,8 +19,8 @@ class LoadError(TfsError):
     """A config is in effect, but models in it did not load; `failed` holds the newest version's status of each."""
 
     def __init__(self, failed: Mapping[str, VersionStatus]) -> None:
-        causes = [f"{name} version {status.version}: {status.error_message}" for name, status in failed.items()]
-        super().__init__(f"{len(failed)} model(s) did not become available: {'; '.join(causes)}")
+        # What tensorflow_model_server says of a start, down to the code, since supervisors look for it.
+        super().__init__(f"{Code.UNKNOWN.name}: {_did_not_become_available('servable', failed)}")
         self.failed = failed
 
 
@@ -95,7 +95,7 @@ class ServedModels:
         except ConfigError as error:
             return error.code, error.message
         except LoadError as error:
-            return Code.UNKNOWN, _did_not_become_available(error.failed)
+            return Code.UNKNOWN, _did_not_become_available("model", error.failed)
         except StoppedError as error:
             return Code.UNAVAILABLE, error.message
         except TfsError as error:
@@ -113,11 +113,11 @@ def _models(config: Any) -> list[ModelConfig]:
     return models_of(config.model_config_list)
 
 
-def _did_not_become_available(failed: Mapping[str, VersionStatus]) -> str:
+def _did_not_become_available(what: str, failed: Mapping[str, VersionStatus]) -> str:
     # The punctuation is tensorflow_model_server's.
     entries = [
         f"{{{{name: {name} version: {status.version}}} due to error: "
         f"{Code(status.error_code).name}: {status.error_message}}}, "
         for name, status in failed.items()
     ]
-    return f"{len(failed)} model(s) did not become available: {{{''.join(entries)}}}"
+    return f"{len(failed)} {what}(s) did not become available: {{{''.join(entries)}}}"

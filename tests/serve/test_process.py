@@ -1,6 +1,7 @@
 """`tfs serve` as a process: how it starts, how it refuses to start, and how it ends."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -155,7 +156,8 @@ def test_a_model_that_cannot_be_loaded_ends_the_start(models: Models, tmp_path: 
     server = launch("--model_name=m", f"--model_base_path={tmp_path}", *flags)
     assert server.exit_code() == 1
     [error] = errors(server)
-    assert error.startswith("error: 1 model(s) did not become available: m version 1: ")
+    words = r"UNKNOWN: 1 servable\(s\) did not become available: {{{name: m version: 1} due to error: [A-Z_]+: .*}, }"
+    assert re.fullmatch(f"error: {words}", error)
     assert error == server.lines[-1]
     assert len([line for line in server.lines if "attempt" in line]) == 3
     assert "Traceback" not in server.log
