@@ -25,7 +25,7 @@ def _replay(version):
         tf.compat.v1.saved_model.load(session, ["serve"], str(version))
         for data in tf.compat.v1.io.tf_record_iterator(str(version / "assets.extra" / "tf_serving_warmup_requests")):
             request = prediction_log_pb2.PredictionLog.FromString(data).predict_log.request
-            signature = signatures[request.model_spec.signature_name]
+            signature = signatures[request.model_spec.signature_name or "serving_default"]
             feeds = {signature.inputs[alias].name: tf.make_ndarray(proto) for alias, proto in request.inputs.items()}
             outputs.append(session.run({alias: info.name for alias, info in signature.outputs.items()}, feeds))
     return outputs
@@ -70,12 +70,47 @@ def test_a_bad_line_writes_nothing_and_keeps_the_old_records(tfs, version, tmp_p
     assert {file: file.read_bytes() for file in (version / "assets.extra").iterdir()} == before
 
 
+def _log(file, *shapes):
+    """Write a request log with a predict request of each shape, and one session run."""
+    from tfs.savedmodel.protos import prediction_log_pb2
+    from tfs.savedmodel.tensors import proto_from_array
+    from tfs.savedmodel.tfrecord import write_tfrecord
+
+    logs = [prediction_log_pb2.PredictionLog() for _ in (*shapes, None)]
+    for log, shape in zip(logs, shapes, strict=False):
+        log.predict_log.request.inputs["images"].CopyFrom(proto_from_array(np.zeros(shape, np.float32)))
+    logs[-1].session_run_log.request.model_spec.name = "m"
+    with file.open("wb") as stream:
+        write_tfrecord(stream, [log.SerializeToString() for log in logs])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_request_log_becomes_records_too(tfs, version, tmp_path):
+    files = [tmp_path / f"digits.20261120T17000{second}.000000Z.tfrecord" for second in (0, 1)]
+    _log(files[0], (2, 8, 8, 1), (1, 9, 9, 1))
+    _log(files[1], (3, 8, 8, 1))
+    file = version / "assets.extra" / "tf_serving_warmup_requests"
+    for source in ([tmp_path / "digits"], files):
+        done = tfs("warmup", version, "--from-log", *source)
+        assert (done.returncode, done.stdout) == (0, f"2 records in {file}\n")
+        assert done.stderr.splitlines() == [
+            "warning: 2 session_run record(s) are left out: a server does not replay such",
+            "warning: 1 record(s) do not fit the model and are left out, the first is "
+            f"`{files[0]}` record 1: input `images`: shape [1, 9, 9, 1] does not fit [?, 8, 8, 1]",
+        ]
+        assert [len(outputs["classes"]) for outputs in _replay(version)] == [2, 3]
+    done = tfs("warmup", version, "--from-log", tmp_path / "none")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
 def test_wrong_usage_exits_with_two(tfs, version, tmp_path):
     for arguments in (
         ["warmup"],
         ["warmup", version],
         ["warmup", version, "--synthetic", "--data", "r.jsonl"],
         ["warmup", version, "--data", "r.csv"],
+        ["warmup", version, "--synthetic", "--from-log", "log"],
+        ["warmup", version, "--synthetic", "more"],
         ["warmup", version, "--synthetic", "--records", "0"],
         ["warmup", version, "--synthetic", "--records", "1001"],
     ):

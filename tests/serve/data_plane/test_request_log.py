@@ -1,5 +1,8 @@
 """What stands in a request log: one PredictionLog for each request that was drawn and succeeded."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from clients import Client, refusal, request, spec
 from example_requests import MODEL, classification, example, examples_input, multi, regression, task
 from made_models import Made
 from request_records import log_files, logged, logging_config, wait_for_records
-from running_server import Models, RunningServer, model_server_config, publish
+from running_server import AVAILABLE, END, Models, RunningServer, model_server_config, publish
 from tensor_protos import tensor
 
 from tfs.savedmodel import protos
@@ -158,6 +161,22 @@ def test_what_fails_does_not_stand_there_and_what_succeeds_is_counted(it: Logged
     [log] = it.new("kinds")
     assert log.predict_log.request == sent
     assert it.outcomes("kinds") == {"OK": before.get("OK", 0) + 1}
+
+
+def test_a_new_version_is_warmed_up_with_what_was_logged(it: Logged, made: Made, examples_model: Path) -> None:
+    for name, saved_model in {"kinds": made.kinds, MODEL: examples_model}.items():
+        staged = publish(saved_model, it.logs.parent / "staged" / name, 8)
+        command = [sys.executable, "-m", "tfs.cli", "warmup", str(staged), "--from-log", str(it.logs / name), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        records = json.loads(done.stdout)["records"]
+        kinds = [log.WhichOneof("log_type") for log in logged(it.logs / name)]
+        assert records == len(kinds) - kinds.count("session_run_log") > 3
+        assert ("session_run record(s) are left out" in done.stderr) == ("session_run_log" in kinds)
+        staged.rename(it.logs.parent / name / "8")
+        replayed = rf"\({records} warm-up records\)"
+        it.client.server.wait_for_line(rf"{name} version 8: LOADING -> AVAILABLE in \S+ s {replayed}")
+        it.client.server.wait_for_states(name, {8: AVAILABLE, 7: END})
+        assert sum(it.outcomes(name).values()) == len(kinds), "the replay is not logged"
 
 
 def test_the_sampling_rate_is_a_probability(it: Logged) -> None:
