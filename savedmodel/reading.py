@@ -8,7 +8,6 @@ from typing import Any
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
-from tfs.savedmodel.dtypes import dtype_name
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import saved_model_pb2
 
@@ -170,6 +169,9 @@ def _tensors(infos: Any) -> dict[str, TensorInfo]:
 
 
 def _tensor_info(info: Any) -> TensorInfo:
+    # With it comes numpy, which a server that only looks at a graph's variables has no use for.
+    from tfs.savedmodel.dtypes import dtype_name
+
     encoding = info.WhichOneof("encoding")
     components: tuple[str, ...] = ()
     if encoding == "coo_sparse":

@@ -1,10 +1,16 @@
-"""What mends a load that failed for a well-known reason."""
+"""What mends a version that does not load, or cannot answer once it is loaded, for a well-known reason."""
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 from tfs.savedmodel.custom_ops import TEXT_LIBRARY, custom_ops
+from tfs.savedmodel.errors import TfsError
 
-__all__ = ["remedy"]
+__all__ = ["hidden_defect", "remedy"]
+
+# About 10 ms per megabyte; only a graph with weights in it is larger, and that has no variables to lose.
+_MAX_GRAPH_BYTES = 32 << 20
 
 
 def remedy(message: str, path: str) -> str:
@@ -18,14 +24,47 @@ def remedy(message: str, path: str) -> str:
         return _missing_op(found[1])
     if "Could not find meta graph def matching supplied tags" in message:
         return f"`tfs inspect {path}` shows the tags it has; name them with --saved_model_tags"
-    # The variable exists in the graph and was never restored: tf.saved_model.save of a Keras 3 model writes each one
-    # twice, and TensorFlow's C++ loader fills the copy that the signature does not read (keras 19274).
     if "Could not find variable" in message or "Error while reading resource variable" in message:
-        return (
-            "tf.saved_model.save has written its variables so that servers cannot restore them; "
-            f"`tfs optimize {path} --in-place` mends it, `tfs export` never writes such a model"
-        )
+        return _double_variables(path)
     return ""
+
+
+def hidden_defect(directory: str, path: str, tags: Sequence[str]) -> str:
+    """Return why requests to a version that has loaded will fail, and what mends it; empty if nothing is known.
+
+    TensorFlow loads a model whose signatures read variables that nothing restores, and refuses each request. Whether a
+    signature sets them itself cannot be told for sure, so this is no reason not to serve it.
+
+    Args:
+        directory: where the version lies on this machine.
+        path: what the user calls it.
+        tags: of the meta graph that was loaded.
+    """
+    from tfs.savedmodel.reading import meta_graph, read_saved_model, saved_model_file
+    from tfs.savedmodel.restoring import unrestored_variables
+
+    folder = Path(directory)
+    try:
+        if not (folder / "variables").is_dir() or saved_model_file(folder).stat().st_size > _MAX_GRAPH_BYTES:
+            return ""
+        lost = unrestored_variables(meta_graph(read_saved_model(folder), folder, tags))
+    except (OSError, TfsError):
+        return ""  # TensorFlow has read it, and that counts
+    if not lost:
+        return ""
+    return (
+        f"its requests will fail: {len(lost)} variables that the signatures read are not restored, the first is "
+        f"`{lost[0]}` ({_double_variables(path)})"
+    )
+
+
+def _double_variables(path: str) -> str:
+    # tf.saved_model.save of a Keras 3 model writes each variable twice, and TensorFlow's C++ loader fills the copy that
+    # the signature does not read (keras 19274).
+    return (
+        "tf.saved_model.save has written its variables so that servers cannot restore them; "
+        f"`tfs optimize {path} --in-place` mends it, `tfs export` never writes such a model"
+    )
 
 
 def _missing_op(op: str) -> str:

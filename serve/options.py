@@ -22,6 +22,9 @@ _LOGS = "Logs"
 _THREADS = "one thread per CPU reads and writes for all connections"
 _PROFILER = "TensorFlow's C API starts no profiler server"
 
+# Upstream flushes what a file system of TensorFlow's keeps in the process; the kernel's page cache it leaves alone too.
+_NO_CACHE = "URLs are listed anew at each look, and local files are cached by the kernel only"
+
 _ALTS = "ALTS works on Google Cloud only, and gRPC would be in plain text without it"
 
 _XLA = "models may always be compiled with XLA; TF_XLA_FLAGS in the environment says which parts are"
@@ -131,9 +134,7 @@ class ServerOptions:
             _VERSIONS, "Where copies of versions from s3:// or gs:// lie while they are served; else a temporary one."
         ),
     ] = ""
-    flush_filesystem_caches: Annotated[
-        bool, Flag(_VERSIONS, "Accepted; there is no cache to flush.", "there is no file system cache to flush")
-    ] = True
+    flush_filesystem_caches: Annotated[bool, Flag(_VERSIONS, "Accepted; there is no cache to flush.", _NO_CACHE)] = True
     version_transition: Annotated[
         Transition, Flag(_VERSIONS, "Load the new version before the old one is unloaded, or the other way round.")
     ] = Transition.AVAILABILITY_PRESERVING

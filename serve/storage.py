@@ -1,15 +1,19 @@
 """Where versions lie: on this machine or behind a URL. Whoever loads them sees directories only."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 
 from tfs.serve.config import ModelConfig
 from tfs.serve.data_plane import DataPlane, Loaded
+from tfs.serve.load_errors import hidden_defect
 from tfs.serve.local_cache import LocalCache
 from tfs.serve.remote_storage import RemoteStorage
 from tfs.serve.source import Found, find_versions
 
 __all__ = ["FetchingDataPlane", "Storage", "base_path_of", "is_remote"]
+
+_logger = logging.getLogger(__name__)
 
 _LOCAL = "file://"
 
@@ -65,7 +69,10 @@ class Storage:
 
 
 class FetchingDataPlane:
-    """A data plane that fetches a version before it is loaded, and releases it once it is unloaded or did not load."""
+    """A data plane that fetches a version before it is loaded, and releases it once it is unloaded or did not load.
+
+    It warns of a version that has loaded and cannot answer, unless warm-up records have shown that it can.
+    """
 
     def __init__(self, engine: DataPlane, storage: Storage) -> None:
         self._engine = engine
@@ -86,6 +93,8 @@ class FetchingDataPlane:
             self._storage.release(path)
             raise
         self._fetched[model, version] = path
+        if not loaded.warmup_records and (defect := hidden_defect(directory, path, tags)):
+            _logger.warning("%s version %d: %s", model, version, defect)
         return loaded
 
     def route(self, model: str, versions: Sequence[int], labels: Mapping[str, int]) -> None:

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from running_server import Models, RunningServer, publish
 
-from tfs.serve.load_errors import remedy
+from tfs.serve.load_errors import hidden_defect, remedy
 
 _TWICE = """
 import sys
@@ -52,13 +53,31 @@ def test_a_keras_model_with_double_variables_is_mended_by_the_command_that_the_l
     version = tmp_path / "m" / "1"
     subprocess.run([sys.executable, "-c", _TWICE, str(version)], check=True, capture_output=True)
     tfs = [sys.executable, "-m", "tfs.cli"]
+    command = f"tfs optimize {version} --in-place"
+
+    # TensorFlow has nothing against the model before the first request.
+    server = launch(f"--model_base_path={tmp_path / 'm'}").wait_until_ready()
+    [warning] = [line for line in server.lines if "its requests will fail" in line]
+    assert "2 variables that the signatures read are not restored" in warning
+    assert f"`{command}` mends it" in warning
+    reply = httpx.post(f"http://{server.rest_address}/v1/models/default:predict", json={"instances": [[1.0, 2.0]]})
+    assert "Could not find variable" in reply.json()["error"]
+    assert server.stop() == 0
+
     subprocess.run([*tfs, "warmup", str(version), "--synthetic"], check=True, capture_output=True)
     flags = (f"--model_base_path={tmp_path / 'm'}", "--max_num_load_retries=0")
     server = launch(*flags)
     assert server.exit_code() == 1
-    command = f"tfs optimize {version} --in-place"
     assert f"`{command}` mends it" in server.log
     subprocess.run([*tfs, *command.split()[1:]], check=True, capture_output=True)
     server = launch(*flags).wait_until_ready()
     assert server.rest_predict("default", 1.0).status_code == 400  # it takes two numbers
+    assert "its requests will fail" not in server.log
     assert server.stop() == 0
+
+
+def test_a_sound_model_has_no_hidden_defect(models: Models, tmp_path: Path) -> None:
+    assert hidden_defect(str(models.half_plus_two), "m/1", ["serve"]) == ""
+    assert hidden_defect(str(tmp_path), "m/1", ["serve"]) == "", "TensorFlow says what is wrong with no model"
+    (tmp_path / "variables").mkdir()
+    assert hidden_defect(str(tmp_path), "m/1", ["serve"]) == ""
