@@ -20,7 +20,7 @@ _EXECUTION = "Execution"
 _LOGS = "Logs"
 
 _THREADS = "one thread per CPU reads and writes for all connections"
-_PROFILER = "TensorFlow's C API starts no profiler server"
+_PROFILER = "no function of TensorFlow's C API collects a profile"
 
 # Upstream flushes what a file system of TensorFlow's keeps in the process; the kernel's page cache it leaves alone too.
 _NO_CACHE = "URLs are listed anew at each look, and local files are cached by the kernel only"
