@@ -10,7 +10,7 @@ from tfs.cli.console import err, out, print_json, progress
 from tfs.savedmodel.errors import UsageError
 
 if TYPE_CHECKING:
-    from tfs.transforms.optimize import OptimizeReport
+    from tfs.transforms.optimizing import OptimizeReport
     from tfs.transforms.verify import Verification
 
 __all__ = ["register"]
@@ -60,7 +60,7 @@ def _optimize(
         raise UsageError("give either --output DIR or --in-place")
     if context.find_root().params["debug"]:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
-    from tfs.transforms.optimize import optimize
+    from tfs.transforms.optimizing import optimize
     from tfs.transforms.verify import Tolerance
 
     with progress("optimize") as advance:

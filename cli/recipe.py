@@ -156,7 +156,7 @@ def run_recipe(recipe: Recipe, progress: Callable[[str, int, int], None]) -> Rec
 def _optimize(stage: OptimizeStage | None, exported: Path, scratch: Path) -> tuple[Path, dict[str, Any] | None]:
     if stage is None:
         return exported, None
-    from tfs.transforms.optimize import optimize
+    from tfs.transforms.optimizing import optimize
     from tfs.transforms.verify import Tolerance
 
     tolerance = Tolerance(rtol=stage.rtol, atol=stage.atol) if stage.verify_result else None

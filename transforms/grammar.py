@@ -1,7 +1,8 @@
 """The transform string: `fold_constants(ignore_errors=true) remove_nodes(op=Identity, op=CheckNumerics)`.
 
     transforms = { name [ "(" { [","] key "=" value } ")" ] }
-    name, key  = letters, digits, "_"
+    name       = key   or   module ":" key   (one's own pass; module = keys with "." between)
+    key        = letters, digits, "_"
     value      = letters, digits, "_", ".", "/", "-"   or   '"' anything '"' (a backslash before a quote keeps it)
 
 White space may stand anywhere between these; commas between arguments are optional. The Graph Transform Tool's
@@ -18,6 +19,7 @@ __all__ = ["Call", "parse"]
 
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
+_TRANSFORM = re.compile(r"[A-Za-z0-9_.]+:[A-Za-z0-9_]+|[A-Za-z0-9_]+")
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _STRAY = re.compile(r"\"?'?")
@@ -43,12 +45,12 @@ def parse(text: str) -> tuple[Call, ...]:
     while not scanner.at_end():
         calls.append(_call(scanner))
     if not calls:
-        raise UsageError("the list of transforms is empty", "leave --transforms out for the default list")
+        raise UsageError("the list of transforms is empty", "leave --transforms out for the default list; `none` for no transform")
     return tuple(calls)
 
 
 def _call(scanner: "_Scanner") -> Call:
-    name = scanner.take(_NAME)
+    name = scanner.take(_TRANSFORM)
     if name is None:
         raise UsageError(f"expected the name of a transform {scanner.place()}")
     if not scanner.skip("("):

@@ -15,12 +15,12 @@ from tfs.savedmodel.protos import load
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CONTROL", "GraphView", "NodeDef", "Reader", "Roots", "Tensor", "attribute", "node_def"]
+__all__ = ["COLOCATED", "CONTROL", "GraphView", "NodeDef", "Reader", "Roots", "Tensor", "attribute", "node_def"]
 
 NodeDef: TypeAlias = Any  # tensorflow.NodeDef
 
 CONTROL = -1
-_COLOCATED = b"loc:@"
+COLOCATED = b"loc:@"
 
 
 class Tensor(NamedTuple):
@@ -59,11 +59,13 @@ class Roots:
         fed: tensors that a caller feeds; what computes them is of no interest.
         fetched: tensors that a caller reads.
         nodes: further nodes that keep their name, op and inputs' meaning (init op, asset tensors, saver).
+        init_op: the one of `nodes` that the loaders run after restoring, if there is one.
     """
 
     fed: frozenset[Tensor] = frozenset()
     fetched: frozenset[Tensor] = frozenset()
     nodes: frozenset[str] = frozenset()
+    init_op: str | None = None
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -139,7 +141,8 @@ class GraphView:
     @cached_property
     def byte_size(self) -> int:
         """The number of bytes that the graph takes in a file."""
-        return int(self.graph_def.ByteSize())
+        rest = load("graph_pb2").GraphDef(library=self.library, versions=self.versions).ByteSize()
+        return int(rest + sum(_field_size(node.ByteSize()) for node in self.nodes.values()))
 
     @cached_property
     def _readers(self) -> Mapping[str, Sequence[Reader]]:
@@ -252,6 +255,11 @@ class GraphView:
         return len(self.nodes)
 
 
+def _field_size(size: int) -> int:
+    """Return the bytes that a message of `size` bytes takes as a field: tag, length in groups of seven bits, content."""
+    return 1 + max(1, (size.bit_length() + 6) // 7) + size
+
+
 def _by_name(nodes: Iterable[NodeDef]) -> dict[str, NodeDef]:
     found: dict[str, NodeDef] = {}
     for node in nodes:
@@ -266,7 +274,7 @@ def _without_lost_colocations(nodes: dict[str, NodeDef]) -> dict[str, NodeDef]:
         if "_class" not in node.attr:
             continue
         wishes = node.attr["_class"].list.s
-        kept = [wish for wish in wishes if not wish.startswith(_COLOCATED) or _place(wish) in nodes]
+        kept = [wish for wish in wishes if not wish.startswith(COLOCATED) or _place(wish) in nodes]
         if len(kept) < len(wishes):
             copy = type(node)()
             copy.CopyFrom(node)
@@ -278,4 +286,4 @@ def _without_lost_colocations(nodes: dict[str, NodeDef]) -> dict[str, NodeDef]:
 
 
 def _place(wish: bytes) -> str:
-    return wish[len(_COLOCATED) :].decode()
+    return wish[len(COLOCATED) :].decode()

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import load
 from tfs.transforms.graph_view import GraphView, NodeDef, attribute
+from tfs.transforms.grappler import run_grappler
 
 __all__ = ["inline_functions"]
 
@@ -22,8 +22,6 @@ def inline_functions(view: GraphView) -> GraphView:
     Raises:
         TfsError: TensorFlow's inliner refuses the graph.
     """
-    from tensorflow.python.grappler import tf_optimizer
-
     needed = view.only(view.ancestors(view.roots.names))
     graph = load("graph_pb2").GraphDef()
     graph.CopyFrom(needed.graph_def)
@@ -36,18 +34,7 @@ def inline_functions(view: GraphView) -> GraphView:
         # Keras 2's recurrent layers: an implementation to be chosen per device, which the inliner then leaves alone.
         function.attr.pop("api_implements", None)
 
-    meta_graph = load("meta_graph_pb2").MetaGraphDef(graph_def=graph)
-    meta_graph.collection_def["train_op"].node_list.value.extend(sorted(view.roots.names))
-    config = load("config_pb2").ConfigProto()
-    rewrite = config.graph_options.rewrite_options
-    rewrite.min_graph_nodes = -1
-    rewrite.fail_on_optimizer_errors = True
-    rewrite.optimizers.append("function")
-    try:
-        inlined = tf_optimizer.OptimizeGraph(config, meta_graph, verbose=False)
-    except Exception as error:  # the binding raises whatever status TensorFlow returned
-        raise TfsError(f"TensorFlow cannot inline the model's functions: {error}") from error
-
+    inlined = run_grappler(GraphView(graph.node, view.roots, graph.library, view.versions), ["function"]).graph_def
     for node in _all_nodes(inlined):
         if _WAS_LOWERED in node.attr:
             del node.attr[_WAS_LOWERED]

@@ -35,14 +35,12 @@ class LoadedModel:
         meta_graph: the MetaGraphDef that was loaded (not to be changed).
         session: a v1 session with variables restored and tables initialised, open while the model is in use.
         view: the whole main graph under the model's roots.
-        init_op: the node that initialises tables and assets, if the model has one.
     """
 
     path: Path
     meta_graph: Any
     session: Any
     view: GraphView
-    init_op: str | None
 
     @property
     def signatures(self) -> dict[str, Any]:
@@ -98,7 +96,7 @@ def _roots(meta_graph: Any, init_op: str | None) -> Roots:
             fed.update(signature_tensors(signature.inputs))
             fetched.update(signature_tensors(signature.outputs))
     nodes = {tensor.node for tensor, _ in asset_tensors(meta_graph)} | ({init_op} if init_op else set())
-    return Roots(frozenset(fed), frozenset(fetched), frozenset(nodes))
+    return Roots(frozenset(fed), frozenset(fetched), frozenset(nodes), init_op)
 
 
 def _register_ops(meta_graph: Any) -> None:
@@ -131,6 +129,5 @@ def load_model(path: Path) -> Iterator[LoadedModel]:
     if not meta_graph.signature_def.keys() - _RESERVED_SIGNATURES:
         raise TfsError(f"`{path}` has no signature", "export the model with a signature")
     with open_session(path, meta_graph) as session:
-        init_op = _init_op(meta_graph)
-        view = GraphView.of(session.graph.as_graph_def(), _roots(meta_graph, init_op))
-        yield LoadedModel(path, meta_graph, session, view, init_op)
+        view = GraphView.of(session.graph.as_graph_def(), _roots(meta_graph, _init_op(meta_graph)))
+        yield LoadedModel(path, meta_graph, session, view)

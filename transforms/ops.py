@@ -12,6 +12,7 @@ __all__ = [
     "is_stateful",
     "op_definition",
     "output_arguments",
+    "output_types",
     "reachable_library",
 ]
 
@@ -55,6 +56,23 @@ def output_arguments(node: NodeDef) -> list[tuple[str, int]] | None:
             count = 1
         arguments.append((argument.name, count))
     return arguments
+
+
+def output_types(node: NodeDef) -> list[int] | None:
+    """Return the DataType of each output of a node, None for an unknown op."""
+    definition = op_definition(node.op)
+    if definition is None:
+        return None
+    defaults = {attribute.name: attribute.default_value for attribute in definition.attr}
+    types: list[int] = []
+    for argument in definition.output_arg:
+        if argument.type_list_attr:
+            types.extend(node.attr[argument.type_list_attr].list.type)
+            continue
+        key = argument.type_attr
+        one = (node.attr[key] if key in node.attr else defaults[key]).type if key else argument.type
+        types.extend([one] * (int(node.attr[argument.number_attr].i) if argument.number_attr else 1))
+    return types
 
 
 def called_functions(node: NodeDef) -> Iterator[str]:

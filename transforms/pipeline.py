@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tfs.savedmodel.errors import TfsError
 from tfs.transforms.function_bodies import body_view, function_of
 from tfs.transforms.graph_view import CONTROL, GraphView, Tensor
-from tfs.transforms.passes import GraphPass, Invariant, PassResult, Skip
+from tfs.transforms.graph_pass import GraphPass, Invariant, PassResult, Skip
 from tfs.transforms.registry import Step
 
 __all__ = ["BrokenInvariantError", "PassReport", "Progress", "check", "node_count", "run_passes"]
@@ -36,6 +36,7 @@ class PassReport:
         done: what was done, by sentence part and count.
         skipped: what was left alone and why.
         error: why the pass was given up, with `ignore_errors=true`; the graph then is the one from before.
+        renamed: old and new name of the signatures' nodes that are called otherwise now.
     """
 
     name: str
@@ -47,6 +48,7 @@ class PassReport:
     done: dict[str, int]
     skipped: tuple[Skip, ...]
     error: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report with stable keys, for JSON."""
@@ -87,7 +89,7 @@ def run_passes(
         after = result.view
         counts = (node_count(view), node_count(after), view.byte_size, after.byte_size)
         report = PassReport(step.graph_pass.name, *counts, seconds, dict(result.done), result.skipped, error)
-        reports.append(report)
+        reports.append(replace(report, renamed=dict(result.renamed)))
         _LOG.info("%s: %d nodes, %d bytes", report.name, report.nodes_after, report.bytes_after)
         view = after
     return view, reports
@@ -124,7 +126,7 @@ def _with_bodies(graph_pass: GraphPass, result: PassResult) -> PassResult:
         for what, count in inner.done.items():
             done[what] = done.get(what, 0) + count
     view = result.view.with_library(library) if changed else result.view
-    return PassResult(view, done, tuple(skipped))
+    return PassResult(view, done, tuple(skipped), result.renamed)
 
 
 def check(graph_pass: GraphPass, before: GraphView, after: GraphView) -> None:

@@ -23,14 +23,12 @@ class PreparedGraph:
 
     Attributes:
         view: the graph under its roots.
-        init_op: the node that the loaders run after restoring, if there is one.
         state: saver and values of the variables that stay; None if all were frozen.
         frozen: names of the variables that became constants.
         reports: what inlining and freezing changed.
     """
 
     view: GraphView
-    init_op: str | None
     state: State | None
     frozen: tuple[str, ...]
     reports: tuple[PassReport, ...]
@@ -51,14 +49,14 @@ def prepare(model: "LoadedModel") -> PreparedGraph:
     inlined = inline_functions(model.view)
     inlined_at = time.perf_counter()
     frozen = freeze_variables(model, inlined)
-    view, init_op = carry_tables(model, frozen.view)
+    view = carry_tables(model, frozen.view)
     view, state = add_saver(view, frozen.kept) if frozen.kept else (view, None)
     done_at = time.perf_counter()
     reports = (
         _report("inline functions", model.view, inlined, inlined_at - started, {}),
         _report("freeze variables", inlined, view, done_at - inlined_at, {"variables frozen": len(frozen.frozen)}),
     )
-    return PreparedGraph(view, init_op, state, frozen.frozen, reports)
+    return PreparedGraph(view, state, frozen.frozen, reports)
 
 
 def _report(name: str, before: GraphView, after: GraphView, seconds: float, done: dict[str, int]) -> PassReport:

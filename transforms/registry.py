@@ -1,48 +1,24 @@
-"""All transforms by name, and building a pipeline's steps from a transform string."""
+"""Building a pipeline's steps from a transform string: names looked up, arguments read and checked."""
 
-from collections.abc import Mapping
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
+import tfs.transforms.passes  # noqa: F401  (registers them)
 from tfs.savedmodel.errors import UsageError
-from tfs.transforms.fold_batch_norms import FoldBatchNorms
-from tfs.transforms.fold_constants import FoldConstants
-from tfs.transforms.fold_old_batch_norms import FoldOldBatchNorms
 from tfs.transforms.grammar import Call, parse
-from tfs.transforms.merge_duplicate_nodes import MergeDuplicateNodes
-from tfs.transforms.passes import Argument, GraphPass, Value
-from tfs.transforms.remove_attribute import RemoveAttribute
-from tfs.transforms.remove_nodes import RemoveNodes
-from tfs.transforms.strip_unused_nodes import StripUnusedNodes
+from tfs.transforms.graph_pass import REGISTERED, Argument, GraphPass, PassResult, Value
+from tfs.transforms.graph_view import GraphView
+from tfs.transforms.presets import PRESETS
 
-__all__ = ["DEFAULT_TRANSFORMS", "PASSES", "Step", "steps_of"]
+__all__ = ["PASSES", "Step", "steps_of"]
 
-PASSES: Mapping[str, type[GraphPass]] = {
-    graph_pass.name: graph_pass
-    for graph_pass in (
-        FoldBatchNorms,
-        FoldConstants,
-        FoldOldBatchNorms,
-        MergeDuplicateNodes,
-        RemoveAttribute,
-        RemoveNodes,
-        StripUnusedNodes,
-    )
-}
-
-_VALUE_PRESERVING = "remove_nodes(op=Identity, op=IdentityN, op=StopGradient, op=PreventGradient, op=NoOp)"
-
-DEFAULT_TRANSFORMS = f"""
-    strip_unused_nodes
-    fold_constants
-    {_VALUE_PRESERVING}
-    fold_old_batch_norms
-    fold_batch_norms
-    fold_constants
-    {_VALUE_PRESERVING}
-    merge_duplicate_nodes
-    strip_unused_nodes
-"""
+PASSES: Mapping[str, type[GraphPass]] = dict(sorted(REGISTERED.items()))
+_BY_ALIAS = {alias: graph_pass for graph_pass in PASSES.values() for alias in graph_pass.aliases}
 
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 _IGNORE_ERRORS = "ignore_errors"
@@ -57,19 +33,29 @@ class Step:
 
 
 def steps_of(transforms: str) -> tuple[Step, ...]:
-    """Return the steps that a transform string asks for.
+    """Return the steps that a transform string asks for; names of presets stand for their lists.
 
     Raises:
         UsageError: the text does not parse, or names an unknown transform, or an unknown, missing, repeated or
             ill-typed argument.
     """
-    return tuple(_step(call) for call in parse(transforms))
+    return tuple(step for call in parse(transforms) for step in _steps(call))
+
+
+def _steps(call: Call) -> Iterator[Step]:
+    if call.name not in PRESETS:
+        yield _step(call)
+        return
+    if call.arguments:
+        raise UsageError(f"`{call.name}` is a preset and takes no arguments", f"it has `{call.arguments[0][0]}`")
+    if PRESETS[call.name].transforms:
+        yield from steps_of(PRESETS[call.name].transforms)
 
 
 def _step(call: Call) -> Step:
-    if call.name not in PASSES:
-        raise UsageError(f"unknown transform `{call.name}`", f"there are: {', '.join(sorted(PASSES))}")
-    graph_pass = PASSES[call.name]
+    graph_pass = _own_pass(call.name) if ":" in call.name else PASSES.get(call.name) or _BY_ALIAS.get(call.name)
+    if graph_pass is None:
+        raise UsageError(f"unknown transform `{call.name}`", _nearest(call.name))
     ignore_errors = False
     given: dict[str, list[str]] = {}
     for key, text in call.arguments:
@@ -80,6 +66,44 @@ def _step(call: Call) -> Step:
         given.setdefault(key, []).append(text)
     given.pop(_IGNORE_ERRORS, None)
     return Step(graph_pass(**_options(call.name, graph_pass.arguments, given)), ignore_errors)
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, [*PASSES, *_BY_ALIAS, *PRESETS], n=1)
+    return f"did you mean `{near[0]}`?" if near else "`tfs optimize --list-transforms` shows all"
+
+
+def _own_pass(name: str) -> type[GraphPass]:
+    """Return the pass that `package.module:object` names: a class, or a function from a view to a view or result."""
+    module_name, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except ImportError as error:
+        raise UsageError(f"transform `{name}`: module `{module_name}` cannot be imported: {error}") from error
+    except AttributeError as error:
+        raise UsageError(f"transform `{name}`: module `{module_name}` has no `{attribute}`") from error
+    if isinstance(found, type) and issubclass(found, GraphPass):
+        return found
+    if not callable(found) or isinstance(found, type):
+        raise UsageError(f"transform `{name}` is neither a function nor a subclass of tfs.transforms.GraphPass")
+    return _from_function(name, found)
+
+
+def _from_function(called: str, function: Callable[[GraphView], GraphView | PassResult]) -> type[GraphPass]:
+    class FunctionPass(GraphPass):
+        name: ClassVar[str] = called
+        summary: ClassVar[str] = (function.__doc__ or "").strip().split("\n")[0]
+
+        def __call__(self, view: GraphView) -> PassResult:
+            result = function(view)
+            if isinstance(result, GraphView):
+                return PassResult(result, {} if result is view else {"times applied": 1})
+            return result
+
+    return FunctionPass
 
 
 def _options(name: str, arguments: tuple[Argument, ...], given: Mapping[str, list[str]]) -> dict[str, Any]:

@@ -4,13 +4,13 @@ A Keras vocabulary learnt with `adapt` is such a table. What the model adds to i
 before: the table starts with the same content.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tfs.savedmodel.errors import TfsError
 from tfs.transforms.graph_edit import GraphEdit
-from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor, node_def
+from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Roots, Tensor, node_def
 from tfs.transforms.tensorflow_runtime import first_line
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tfs.transforms.loading import LoadedModel
 
-__all__ = ["carry_tables"]
+__all__ = ["carry_tables", "with_init_op"]
 
 _TABLES = frozenset({"MutableHashTableV2", "MutableHashTableOfTensorsV2", "MutableDenseHashTableV2"})
 # The same in TF 1's reference form, and other resources that a checkpoint restores: nothing here can carry them.
@@ -32,8 +32,8 @@ _NOT_CARRIED = frozenset(
 )
 
 
-def carry_tables(model: "LoadedModel", view: GraphView) -> tuple[GraphView, str | None]:
-    """Return `view` with an init op that also fills its mutable tables, and that op's name (None if there is none).
+def carry_tables(model: "LoadedModel", view: GraphView) -> GraphView:
+    """Return `view` with an init op that also fills its mutable tables.
 
     Raises:
         TfsError: a table's content cannot be read, or is of a kind that cannot be carried over.
@@ -44,10 +44,11 @@ def carry_tables(model: "LoadedModel", view: GraphView) -> tuple[GraphView, str 
             raise TfsError(f"`{node.name}` ({node.op}) is filled from the checkpoint and cannot be carried over")
     tables = [node for node in view if node.op in _TABLES]
     if not tables:
-        return view, model.init_op
+        return view
     contents = _contents(model, tables)
     edit = GraphEdit(view)
-    before = [] if model.init_op is None else [Tensor(model.init_op, CONTROL)]
+    init_op = view.roots.init_op
+    before = [] if init_op is None else [Tensor(init_op, CONTROL)]
     fills = []
     for table in tables:
         named = edit.copy(table.name)
@@ -61,10 +62,14 @@ def carry_tables(model: "LoadedModel", view: GraphView) -> tuple[GraphView, str 
         fill.attr["Tout"].CopyFrom(table.attr["value_dtype"])
         edit.put(fill)
         fills.append(Tensor(fill.name, CONTROL))
-    init = node_def("NoOp", edit.fresh_name("tfs_state/init"), [*before, *fills])
+    return with_init_op(edit, view.roots, [*before, *fills])
+
+
+def with_init_op(edit: GraphEdit, roots: Roots, after: Iterable[Tensor]) -> GraphView:
+    """Return the changed graph with a new init op, which waits for the control tensors `after`."""
+    init = node_def("NoOp", edit.fresh_name("tfs_state/init"), after)
     edit.put(init)
-    filled = edit.view()
-    return filled.with_roots(replace(view.roots, nodes=view.roots.nodes | {init.name})), init.name
+    return edit.view().with_roots(replace(roots, nodes=roots.nodes | {init.name}, init_op=init.name))
 
 
 def _contents(model: "LoadedModel", tables: list[NodeDef]) -> "Mapping[str, Mapping[str, np.ndarray]]":

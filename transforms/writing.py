@@ -3,13 +3,14 @@
 import contextlib
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import load
 from tfs.transforms.graph_edit import constant_node
-from tfs.transforms.graph_view import GraphView
+from tfs.transforms.graph_view import GraphView, Tensor
 from tfs.transforms.loading import asset_tensors
 from tfs.transforms.ops import op_definition
 from tfs.transforms.state import write_checkpoint
@@ -24,16 +25,18 @@ _COPIED = ("assets", "assets.extra")
 _MAX_PROTO_BYTES = 2**31 - 1
 
 
-def write_saved_model(model: "LoadedModel", prepared: "PreparedGraph", view: GraphView, directory: Path) -> None:
+def write_saved_model(
+    model: "LoadedModel", prepared: "PreparedGraph", view: GraphView, renamed: Mapping[str, str], directory: Path
+) -> None:
     """Write `view`, what the passes made of `prepared`, with the model's signatures, tags and assets, and sync it.
 
-    `directory` exists and is empty.
+    `renamed` has the old and new names of roots that a pass renamed. `directory` exists and is empty.
 
     Raises:
         TfsError: the graph is beyond what one proto can hold, or the file system refuses.
     """
     saved_model = load("saved_model_pb2").SavedModel(saved_model_schema_version=1)
-    saved_model.meta_graphs.append(_meta_graph(model, prepared, view))
+    saved_model.meta_graphs.append(_meta_graph(model, prepared, view, renamed))
     if saved_model.ByteSize() > _MAX_PROTO_BYTES:
         raise TfsError(f"the frozen graph has {saved_model.ByteSize():,} bytes; a saved_model.pb holds 2 GB at most")
     try:
@@ -51,9 +54,12 @@ def write_saved_model(model: "LoadedModel", prepared: "PreparedGraph", view: Gra
         raise TfsError(f"`{directory}` cannot be written: {error.strerror}") from error
 
 
-def _meta_graph(model: "LoadedModel", prepared: "PreparedGraph", view: GraphView) -> Any:
+def _meta_graph(
+    model: "LoadedModel", prepared: "PreparedGraph", view: GraphView, renamed: Mapping[str, str]
+) -> Any:
     original = model.meta_graph
-    meta_graph = load("meta_graph_pb2").MetaGraphDef(graph_def=_with_asset_names(model, view))
+    assets = [(_renamed(tensor, renamed), filename) for tensor, filename in asset_tensors(original)]
+    meta_graph = load("meta_graph_pb2").MetaGraphDef(graph_def=_with_asset_names(view, assets))
     info = meta_graph.meta_info_def
     info.CopyFrom(original.meta_info_def)
     info.ClearField("function_aliases")
@@ -63,25 +69,50 @@ def _meta_graph(model: "LoadedModel", prepared: "PreparedGraph", view: GraphView
     # Not the init op's own signature: `tf.saved_model.load` would try to lift it as a function. The collection does.
     for name, signature in model.signatures.items():
         meta_graph.signature_def[name].CopyFrom(signature)
-    for tensor, filename in asset_tensors(original):
+        for infos in (meta_graph.signature_def[name].inputs, meta_graph.signature_def[name].outputs):
+            for info in infos.values():
+                _rename(info, renamed)
+    for tensor, filename in assets:
         asset = meta_graph.asset_file_def.add(filename=filename)
         asset.tensor_info.name = f"{tensor.node}:{tensor.port}"
     collections = meta_graph.collection_def
-    if prepared.init_op is not None:
-        collections["saved_model_main_op"].node_list.value.append(prepared.init_op)
+    if view.roots.init_op is not None:
+        collections["saved_model_main_op"].node_list.value.append(view.roots.init_op)
     if prepared.state is not None:
         meta_graph.saver_def.CopyFrom(prepared.state.saver)
         collections["variables"].bytes_list.value.extend(prepared.state.variables)
     return meta_graph
 
 
-def _with_asset_names(model: "LoadedModel", view: GraphView) -> Any:
+def _renamed(tensor: Tensor, names: Mapping[str, str]) -> Tensor:
+    return Tensor(names.get(tensor.node, tensor.node), tensor.port)
+
+
+def _rename(info: Any, names: Mapping[str, str]) -> None:
+    """Give the tensors of a TensorInfo, components included, the names that they have now."""
+
+    def renamed(text: str) -> str:
+        tensor = _renamed(Tensor.parse(text), names)
+        return f"{tensor.node}:{tensor.port}"
+
+    encoding = info.WhichOneof("encoding")
+    if encoding == "coo_sparse":
+        for key in ("values_tensor_name", "indices_tensor_name", "dense_shape_tensor_name"):
+            setattr(info.coo_sparse, key, renamed(getattr(info.coo_sparse, key)))
+    elif encoding == "composite_tensor":
+        for component in info.composite_tensor.components:
+            _rename(component, names)
+    elif info.name:
+        info.name = renamed(info.name)
+
+
+def _with_asset_names(view: GraphView, assets: list[tuple[Tensor, str]]) -> Any:
     """Return the GraphDef with each asset's Placeholder made a constant: the file name, which the loaders override."""
     import numpy as np
 
     graph = load("graph_pb2").GraphDef()
     graph.CopyFrom(view.graph_def)
-    names = {tensor.node: filename for tensor, filename in asset_tensors(model.meta_graph)}
+    names = {tensor.node: filename for tensor, filename in assets}
     for node in graph.node:
         if node.name in names and node.op == "Placeholder":
             node.CopyFrom(constant_node(node.name, np.array(names[node.name].encode(), object), node.device))

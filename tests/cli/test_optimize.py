@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tfs.transforms.registry import DEFAULT_TRANSFORMS, PASSES, steps_of
+from tfs.transforms.presets import PRESETS
+from tfs.transforms.registry import PASSES, steps_of
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "optimize.md").read_text()
 
@@ -41,7 +42,7 @@ def test_the_page_names_every_transform_argument_and_the_default_list():
     for name, graph_pass in PASSES.items():
         assert all(f"`{argument.key}`" in rows[f"`{name}`"] for argument in graph_pass.arguments)
     [listed] = _blocks("text")
-    assert listed.split() == DEFAULT_TRANSFORMS.split()
+    assert listed.split() == PRESETS["serving"].transforms.split()
     assert steps_of(listed)
 
 

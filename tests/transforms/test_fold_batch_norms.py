@@ -7,7 +7,7 @@ from graphs import apply, assert_same_numbers, numbers, ops, reasons, result_of,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfs.transforms.fold_batch_norms import FoldBatchNorms
+from tfs.transforms.passes.fold_batch_norms import FoldBatchNorms
 from tfs.transforms.graph_view import GraphView
 
 Layer = Callable[[Any], Any]

@@ -3,7 +3,7 @@ import pytest
 from graphs import apply, assert_same_numbers, numbers, ops, reasons, result_of, run, tf1, view_of
 
 from tfs.savedmodel.errors import TfsError
-from tfs.transforms.fold_constants import FoldConstants
+from tfs.transforms.passes.fold_constants import FoldConstants
 from tfs.transforms.graph_view import GraphView
 
 

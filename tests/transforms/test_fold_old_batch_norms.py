@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from graphs import apply, assert_same_numbers, numbers, ops, reasons, result_of, run, tf1, view_of
 
-from tfs.transforms.fold_old_batch_norms import FoldOldBatchNorms
+from tfs.transforms.passes.fold_old_batch_norms import FoldOldBatchNorms
 from tfs.transforms.graph_view import GraphView
 
 _X = {"x": numbers(2, 6, 6, 2, seed=9)}

@@ -14,7 +14,7 @@ from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.reading import meta_graph, read_saved_model, read_signatures
 from tfs.savedmodel.synthetic import generate
 from tfs.savedmodel.warmup import PredictRecord, log_of_record, write_records
-from tfs.transforms.optimize import OptimizeReport, optimize
+from tfs.transforms.optimizing import OptimizeReport, optimize
 from tfs.transforms.running import open_model
 from tfs.transforms.verify import MismatchError
 

@@ -6,7 +6,7 @@ from graphs import tf1, view_of
 
 from tfs.savedmodel.errors import TfsError
 from tfs.transforms.graph_view import GraphView, NodeDef, Roots, Tensor, node_def
-from tfs.transforms.passes import GraphPass, Invariant, PassResult
+from tfs.transforms.graph_pass import GraphPass, Invariant, PassResult
 from tfs.transforms.pipeline import BrokenInvariantError, run_passes
 from tfs.transforms.registry import Step, steps_of
 

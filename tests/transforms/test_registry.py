@@ -4,8 +4,9 @@ import pytest
 
 import tfs.transforms
 from tfs.savedmodel.errors import UsageError
-from tfs.transforms.passes import GraphPass
-from tfs.transforms.registry import DEFAULT_TRANSFORMS, PASSES, steps_of
+from tfs.transforms.graph_pass import GraphPass
+from tfs.transforms.presets import PRESETS
+from tfs.transforms.registry import PASSES, steps_of
 
 
 def test_every_pass_has_a_file_and_a_test_file_of_its_name() -> None:

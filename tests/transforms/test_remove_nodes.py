@@ -1,7 +1,7 @@
 import pytest
 from graphs import apply, assert_same_numbers, numbers, ops, reasons, result_of, tf1, view_of
 
-from tfs.transforms.remove_nodes import RemoveNodes
+from tfs.transforms.passes.remove_nodes import RemoveNodes
 
 
 def test_readers_go_to_the_first_input_with_its_port() -> None:

@@ -8,7 +8,7 @@ from tfs.transforms.graph_edit import GraphEdit, constant_node
 from tfs.transforms.graph_view import CONTROL, GraphView, Tensor, node_def
 from tfs.transforms.loop_constants import move_constants_into_loops
 from tfs.transforms.ops import CONTROL_FLOW_V1, called_functions, is_stateful, output_arguments
-from tfs.transforms.passes import Argument, GraphPass, PassResult, Skip
+from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 from tfs.transforms.static_shapes import StaticShapes, imported
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _WITHOUT_EFFECT = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDef
 _INPUTS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "_Arg", "_Retval"})
 
 
+@transform
 class FoldConstants(GraphPass):
     """Replaces every subgraph that depends on no input by a constant, and drops what then nobody needs.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor
 from tfs.transforms.ops import CONTROL_FLOW_V1, op_definition
-from tfs.transforms.passes import Argument, GraphPass, PassResult, Skip
+from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 
 __all__ = ["RemoveNodes"]
 
@@ -14,6 +14,7 @@ _ASSET_OPS = frozenset({"Const", "Placeholder"})
 _FRAME_OPS = CONTROL_FLOW_V1 - {"LoopCond"}
 
 
+@transform
 class RemoveNodes(GraphPass):
     """Removes nodes of the ops given that have 1 to `max_inputs` data inputs.
 

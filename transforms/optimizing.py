@@ -1,6 +1,7 @@
 """`tfs optimize` as a library call: load, inline, freeze, transform, write, verify, publish."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from tfs.savedmodel.reading import read_saved_model, saved_model_file, signature
 from tfs.transforms.loading import load_model
 from tfs.transforms.pipeline import PassReport, Progress, node_count, run_passes
 from tfs.transforms.preparing import prepare
-from tfs.transforms.registry import DEFAULT_TRANSFORMS, steps_of
+from tfs.transforms.presets import DEFAULT_PRESET
+from tfs.transforms.registry import steps_of
 from tfs.transforms.running import check_loads
 from tfs.transforms.tensorflow_runtime import quiet_tensorflow
 from tfs.transforms.verify import DEFAULT_TOLERANCE, Tolerance, Verification, verify
@@ -85,7 +87,7 @@ def optimize(
     Args:
         saved_model: a version directory, of TF 1 or TF 2.
         output: the directory to make, which must not exist; None replaces `saved_model` in one step.
-        transforms: the transform string; None runs `DEFAULT_TRANSFORMS`.
+        transforms: the transform string; None runs the preset `serving`.
         verification: how close the result must be to the original; None writes it unchecked.
         progress: called with the stage under way, the number of stages done and of all stages.
 
@@ -94,7 +96,7 @@ def optimize(
         TfsError: the model cannot be read, a transform failed, or the result differs from the original.
     """
     started = time.perf_counter()
-    steps = steps_of(DEFAULT_TRANSFORMS if transforms is None else transforms)
+    steps = steps_of(DEFAULT_PRESET if transforms is None else transforms)
     if output is not None and (output.exists() or output.is_symlink()):
         raise UsageError(f"`{output}` exists", "name another --output, or use --in-place")
     target = saved_model.resolve() if output is None else output
@@ -111,7 +113,7 @@ def optimize(
         advance(_STAGES[2], 2, len(_STAGES))
         view, reports = run_passes(prepared.view, steps)
         advance(_STAGES[3], 3, len(_STAGES))
-        write_saved_model(model, prepared, view, directory)
+        write_saved_model(model, prepared, view, _renamed(reports), directory)
         check_loads(directory)
         advance(_STAGES[4], 4, len(_STAGES))
         signatures = signatures_of(model.meta_graph)
@@ -129,6 +131,16 @@ def optimize(
         verification=checked,
         seconds=time.perf_counter() - started,
     )
+
+
+def _renamed(reports: Iterable[PassReport]) -> dict[str, str]:
+    """Return the first and the last name of every root that passes renamed."""
+    names: dict[str, str] = {}
+    for report in reports:
+        known = set(names.values())
+        names = {old: report.renamed.get(new, new) for old, new in names.items()}
+        names.update((old, new) for old, new in report.renamed.items() if old not in known)
+    return names
 
 
 def _stored_bytes(directory: Path) -> int:

@@ -16,7 +16,7 @@ from tfs.transforms.factors import Factor, RefusedError, channel_axis, computed_
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor, node_def
 from tfs.transforms.offsets import join_offsets
-from tfs.transforms.passes import GraphPass, PassResult, Skip
+from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
 from tfs.transforms.scaling import ScalePlanner
 
 __all__ = ["FoldOldBatchNorms"]
@@ -29,6 +29,7 @@ _NAMES = ("mean", "variance", "beta", "gamma")
 _STATISTICS = {_GLOBAL: (1, 2, 3, 4), **dict.fromkeys(_FUSED, (3, 4, 2, 1))}
 
 
+@transform
 class FoldOldBatchNorms(GraphPass):
     """Folds FusedBatchNorm (also V2, V3) and BatchNormWithGlobalNormalization.
 

@@ -6,12 +6,13 @@ from tfs.transforms.factors import FLOAT_TYPES, Factor, RefusedError, computed_f
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor
 from tfs.transforms.offsets import join_offsets
-from tfs.transforms.passes import GraphPass, PassResult, Skip
+from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
 from tfs.transforms.scaling import ScalePlanner
 
 __all__ = ["FoldBatchNorms"]
 
 
+@transform
 class FoldBatchNorms(GraphPass):
     """Moves constant factors into the kernels and biases in front of them (see `factors` for the formulas).
 

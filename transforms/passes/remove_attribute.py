@@ -2,11 +2,12 @@
 
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_view import GraphView
-from tfs.transforms.passes import Argument, GraphPass, PassResult
+from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, transform
 
 __all__ = ["RemoveAttribute"]
 
 
+@transform
 class RemoveAttribute(GraphPass):
     """Removes the attribute `attribute_name` from every node, or from the nodes of op `op_name`.
 

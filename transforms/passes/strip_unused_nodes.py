@@ -8,13 +8,14 @@ from tfs.savedmodel.protos import load
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_view import GraphView, NodeDef, node_def
 from tfs.transforms.ops import reachable_library
-from tfs.transforms.passes import Argument, GraphPass, Invariant, PassResult
+from tfs.transforms.graph_pass import Argument, GraphPass, Invariant, PassResult, transform
 
 __all__ = ["StripUnusedNodes"]
 
 _INPUT_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "_Arg"})
 
 
+@transform
 class StripUnusedNodes(GraphPass):
     """Keeps what the roots need, looking no further than fed tensors, and the library functions that are left in use.
 

@@ -5,13 +5,14 @@ from collections.abc import Hashable
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor
 from tfs.transforms.ops import CONTROL_FLOW_V1, is_stateful, output_arguments
-from tfs.transforms.passes import GraphPass, PassResult
+from tfs.transforms.graph_pass import GraphPass, PassResult, transform
 
 __all__ = ["MergeDuplicateNodes"]
 
 _INPUTS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "_Arg", "_Retval"})
 
 
+@transform
 class MergeDuplicateNodes(GraphPass):
     """Merges nodes that are equal in op, inputs, control inputs, device and all attributes.
 
