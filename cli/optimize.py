@@ -2,16 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from tfs.cli.console import err, out, print_json, progress
+from tfs.cli.console import print_json, progress
+from tfs.cli.optimize_view import print_report, print_transforms
 from tfs.savedmodel.errors import UsageError
-
-if TYPE_CHECKING:
-    from tfs.transforms.optimizing import OptimizeReport
-    from tfs.transforms.verify import Verification
 
 __all__ = ["register"]
 
@@ -22,9 +19,8 @@ on its warm-up records, or on generated inputs, and is written only if it comput
 
 Example: tfs optimize models/digits/1 --output models/digits/2
 """
-_TRANSFORMS_HELP = """Transforms to run instead of the default ones, as
-'fold_constants(ignore_errors=true) remove_nodes(op=Identity)'."""
-_MAX_SKIPPED = 20  # lines for people; --json has all
+_TRANSFORMS_HELP = """Transforms to run instead of a preset, as
+'fold_constants(ignore_errors=true) remove_nodes(op=Identity)'; names of presets may stand among them."""
 
 
 def register(app: typer.Typer) -> None:
@@ -37,13 +33,18 @@ def register(app: typer.Typer) -> None:
 def _optimize(
     context: typer.Context,
     saved_model: Annotated[
-        Path, typer.Argument(metavar="SAVED_MODEL", help="A version directory, as models/digits/1.", show_default=False)
-    ],
+        Path | None,
+        typer.Argument(metavar="SAVED_MODEL", help="A version directory, as models/digits/1.", show_default=False),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output", "-o", metavar="DIR", help="The version directory to make; must not exist.", show_default=False
         ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="serving (default), size, speed or none.", show_default=False),
     ] = None,
     transforms: Annotated[
         str | None, typer.Option("--transforms", metavar="LIST", help=_TRANSFORMS_HELP, show_default=False)
@@ -54,84 +55,47 @@ def _optimize(
     ] = 1e-3,
     atol: Annotated[float, typer.Option("--atol", min=0, help="Allowed difference of floats on top of that.")] = 1e-6,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace SAVED_MODEL in one step.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    list_transforms: Annotated[
+        bool, typer.Option("--list-transforms", help="Show all transforms with arguments and defaults, and presets.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the report (or the list) as JSON.")] = False,
 ) -> None:
+    if list_transforms:
+        _list(as_json=json)
+        return
+    if saved_model is None:
+        raise UsageError("SAVED_MODEL is missing", "tfs optimize models/digits/1 --output models/digits/2")
     if (output is None) != in_place:
         raise UsageError("give either --output DIR or --in-place")
+    if preset is not None and transforms is not None:
+        raise UsageError("give either --preset or --transforms", f"--transforms '{preset} ...' adds to a preset")
     if context.find_root().params["debug"]:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
     from tfs.transforms.optimizing import optimize
+    from tfs.transforms.presets import DEFAULT_PRESET
     from tfs.transforms.verify import Tolerance
 
     with progress("optimize") as advance:
         report = optimize(
             saved_model,
-            output,
-            transforms=transforms,
+            transforms if transforms is not None else preset or DEFAULT_PRESET,
+            output=output,
             verification=Tolerance(rtol, atol) if verify else None,
             progress=advance,
         )
     if json:
         print_json(report.to_dict())
     else:
-        _print(report)
+        print_report(report)
 
 
-def _print(report: "OptimizeReport") -> None:
-    console = out()
-    console.print(_table(report))
-    for line in _summary(report):
-        console.print(line, markup=False, highlight=False)
-    skipped = [(entry.name, skip) for entry in report.passes for skip in entry.skipped]
-    for name, skip in skipped[:_MAX_SKIPPED]:
-        console.print(f"skipped by {name}: {skip.node}: {skip.reason}", markup=False, highlight=False)
-    if len(skipped) > _MAX_SKIPPED:
-        console.print(f"... and {len(skipped) - _MAX_SKIPPED} more; --json lists all", markup=False, highlight=False)
-    if report.verification is not None and report.verification.slower:
-        ratio = report.verification.speed_ratio
-        err().print(f"warning: the result is slower than the original ({ratio:.2f}x)", markup=False)
+def _list(*, as_json: bool) -> None:
+    from tfs.transforms.presets import PRESETS
+    from tfs.transforms.registry import described_transforms
 
-
-def _table(report: "OptimizeReport") -> Any:
-    from rich.table import Table
-
-    from tfs.cli.signature_view import readable_size
-
-    table = Table()
-    for title in ("pass", "nodes", "size", "seconds", "done"):
-        table.add_column(title, overflow="fold", no_wrap=title in ("pass", "nodes"))
-    for entry in report.passes:
-        done = ", ".join(f"{count} {what}" for what, count in entry.done.items())
-        table.add_row(
-            entry.name,
-            f"{entry.nodes_before} -> {entry.nodes_after}",
-            f"{readable_size(entry.bytes_before)} -> {readable_size(entry.bytes_after)}",
-            f"{entry.seconds:.2f}",
-            f"failed: {entry.error}" if entry.error else done,
-        )
-    return table
-
-
-def _summary(report: "OptimizeReport") -> list[str]:
-    from tfs.cli.signature_view import readable_size
-
-    lines = [
-        f"written: {report.output}",
-        f"nodes: {report.before.nodes} -> {report.after.nodes}",
-        f"size: {readable_size(report.before.bytes)} -> {readable_size(report.after.bytes)}",
-        f"variables: {len(report.frozen)} frozen, {len(report.kept)} kept",
-    ]
-    lines.extend(f"kept variable: {name} (the model changes it)" for name in report.kept)
-    if report.verification is None:
-        return [*lines, "verified: no (--no-verify)"]
-    return [*lines, *_verification_lines(report.verification)]
-
-
-def _verification_lines(verification: "Verification") -> list[str]:
-    difference = f"largest difference {verification.largest_difference:.1e} of an output's largest value"
-    lines = [f"verified: {verification.requests} requests from {verification.source}, {difference}"]
-    lines.extend(f"note: {note}" for note in verification.notes)
-    speed = verification.speed_ratio
-    milliseconds = f"{verification.original_seconds * 1e3:.2f} ms -> {verification.result_seconds * 1e3:.2f} ms"
-    lines.append(f"speed: {speed:.2f}x ({milliseconds} for these requests)")
-    return lines
+    presets = {name: preset.summary for name, preset in PRESETS.items()}
+    if as_json:
+        lists = {name: preset.transforms.split() for name, preset in PRESETS.items()}
+        print_json({"transforms": described_transforms(), "presets": lists})
+    else:
+        print_transforms(described_transforms(), presets)

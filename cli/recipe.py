@@ -39,7 +39,9 @@ class ExportStage(_Section):
 class OptimizeStage(_Section):
     """Options of `tfs optimize`."""
 
-    transforms: str | None = Field(default=None, description="The transform string; left out: the default pipeline.")
+    transforms: str | list[str] = Field(
+        default="serving", description="The transform string, or a list of such; names of presets are taken."
+    )
     verify_result: bool = Field(default=True, alias="verify", description="Compare the result with the original.")
     rtol: float = Field(default=1e-3, gt=0, description="Tolerance, relative to the largest value of an output.")
     atol: float = Field(default=1e-6, ge=0, description="Tolerance on top of it.")
@@ -160,7 +162,8 @@ def _optimize(stage: OptimizeStage | None, exported: Path, scratch: Path) -> tup
     from tfs.transforms.verify import Tolerance
 
     tolerance = Tolerance(rtol=stage.rtol, atol=stage.atol) if stage.verify_result else None
-    report = optimize(exported, scratch / "optimized", transforms=stage.transforms, verification=tolerance)
+    transforms = " ".join([stage.transforms] if isinstance(stage.transforms, str) else stage.transforms)
+    report = optimize(exported, transforms, output=scratch / "optimized", verification=tolerance)
     # The folders it names are gone when the run has ended.
     return report.output, {
         key: value for key, value in report.to_dict().items() if key not in ("saved_model", "output")

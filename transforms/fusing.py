@@ -6,10 +6,10 @@ from tfs.transforms.factors import RefusedError
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_pass import PassResult, Skip
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, attribute
+from tfs.transforms.static_shapes import StaticShapes
 
 __all__ = ["copy_attributes", "fuse_convolutions", "sole_source"]
 
-_DEFAULT_DILATIONS = ([], [1, 1, 1, 1])
 _KERNEL_TYPES = frozenset({1, 2, 19})  # DT_FLOAT, DT_DOUBLE, DT_HALF: what the fused kernels take
 
 
@@ -19,8 +19,10 @@ def fuse_convolutions(
     """Offer each plain Conv2D to `fuse`; it returns the node that takes its place and the names of those it swallows.
 
     None says that the pattern is not there, a RefusedError that it is and cannot be fused. A convolution with
-    dilations, another data format than NHWC or explicit padding is left alone: no fused kernel has these.
+    dilations, another data format than NHWC or explicit padding is left alone: no fused kernel has these. So is one of
+    more than one row: the fused kernels of TensorFlow 2.15 to 2.21 compute the first row only.
     """
+    shapes: StaticShapes | None = None
     edit = GraphEdit(view)
     skipped: list[Skip] = []
     count = 0
@@ -32,6 +34,9 @@ def fuse_convolutions(
             if found is None:
                 continue
             _require_plain(node)
+            shapes = shapes or StaticShapes(view)
+            if (shapes(Tensor(node.name, 0)) or (None,))[0] != 1:
+                raise RefusedError("it takes more than one row, of which the fused kernel gets only the first right")
         except RefusedError as refusal:
             skipped.append(Skip(node.name, str(refusal)))
             continue
@@ -49,7 +54,7 @@ def fuse_convolutions(
 
 
 def _require_plain(node: NodeDef) -> None:
-    if list(attribute(node, "dilations").list.i) not in _DEFAULT_DILATIONS:
+    if any(size != 1 for size in attribute(node, "dilations").list.i):
         raise RefusedError("it has dilations, which no fused kernel has")
     if attribute(node, "data_format").s not in (b"", b"NHWC"):
         raise RefusedError("its data format is not NHWC")

@@ -45,7 +45,8 @@ def parse(text: str) -> tuple[Call, ...]:
     while not scanner.at_end():
         calls.append(_call(scanner))
     if not calls:
-        raise UsageError("the list of transforms is empty", "leave --transforms out for the default list; `none` for no transform")
+        hint = "leave --transforms out for the default list; `none` is no transform"
+        raise UsageError("the list of transforms is empty", hint)
     return tuple(calls)
 
 

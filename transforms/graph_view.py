@@ -256,7 +256,7 @@ class GraphView:
 
 
 def _field_size(size: int) -> int:
-    """Return the bytes that a message of `size` bytes takes as a field: tag, length in groups of seven bits, content."""
+    """Return the bytes that a message takes as a field: tag, length in groups of seven bits, content."""
     return 1 + max(1, (size.bit_length() + 6) // 7) + size
 
 

@@ -73,9 +73,9 @@ class OptimizeReport:
 
 def optimize(
     saved_model: Path,
-    output: Path | None,
+    transforms: str = DEFAULT_PRESET,
     *,
-    transforms: str | None = None,
+    output: Path | None = None,
     verification: Tolerance | None = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
 ) -> OptimizeReport:
@@ -86,8 +86,8 @@ def optimize(
 
     Args:
         saved_model: a version directory, of TF 1 or TF 2.
+        transforms: the transform string, or the name of a preset.
         output: the directory to make, which must not exist; None replaces `saved_model` in one step.
-        transforms: the transform string; None runs the preset `serving`.
         verification: how close the result must be to the original; None writes it unchecked.
         progress: called with the stage under way, the number of stages done and of all stages.
 
@@ -96,7 +96,7 @@ def optimize(
         TfsError: the model cannot be read, a transform failed, or the result differs from the original.
     """
     started = time.perf_counter()
-    steps = steps_of(DEFAULT_PRESET if transforms is None else transforms)
+    steps = steps_of(transforms)
     if output is not None and (output.exists() or output.is_symlink()):
         raise UsageError(f"`{output}` exists", "name another --output, or use --in-place")
     target = saved_model.resolve() if output is None else output

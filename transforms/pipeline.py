@@ -8,8 +8,8 @@ from typing import Any
 
 from tfs.savedmodel.errors import TfsError
 from tfs.transforms.function_bodies import body_view, function_of
-from tfs.transforms.graph_view import CONTROL, GraphView, Tensor
 from tfs.transforms.graph_pass import GraphPass, Invariant, PassResult, Skip
+from tfs.transforms.graph_view import CONTROL, GraphView, Tensor
 from tfs.transforms.registry import Step
 
 __all__ = ["BrokenInvariantError", "PassReport", "Progress", "check", "node_count", "run_passes"]

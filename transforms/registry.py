@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from tfs.transforms.graph_pass import REGISTERED, Argument, GraphPass, PassResul
 from tfs.transforms.graph_view import GraphView
 from tfs.transforms.presets import PRESETS
 
-__all__ = ["PASSES", "Step", "steps_of"]
+__all__ = ["PASSES", "Step", "described_transforms", "steps_of"]
 
 PASSES: Mapping[str, type[GraphPass]] = dict(sorted(REGISTERED.items()))
 _BY_ALIAS = {alias: graph_pass for graph_pass in PASSES.values() for alias in graph_pass.aliases}
@@ -138,3 +139,27 @@ def _flag(name: str, text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise UsageError(f"transform `{name}`: argument `{_IGNORE_ERRORS}` must be true or false, not `{text}`")
     return text.lower() == "true"
+
+
+def described_transforms() -> list[dict[str, Any]]:
+    """Return name, aliases, summary and arguments (with type and default) of every transform, for people and JSON."""
+    return [
+        {
+            "name": name,
+            "aliases": list(graph_pass.aliases),
+            "summary": graph_pass.summary,
+            "arguments": [_described(graph_pass, argument) for argument in graph_pass.arguments],
+        }
+        for name, graph_pass in PASSES.items()
+    ]
+
+
+def _described(graph_pass: type[GraphPass], argument: Argument) -> dict[str, Any]:
+    default = inspect.signature(graph_pass).parameters[argument.key].default
+    return {
+        "name": argument.key,
+        "type": argument.kind.__name__,
+        "required": argument.required,
+        "repeatable": argument.repeatable,
+        "default": None if default in (inspect.Parameter.empty, ()) else default,
+    }

@@ -54,9 +54,7 @@ def write_saved_model(
         raise TfsError(f"`{directory}` cannot be written: {error.strerror}") from error
 
 
-def _meta_graph(
-    model: "LoadedModel", prepared: "PreparedGraph", view: GraphView, renamed: Mapping[str, str]
-) -> Any:
+def _meta_graph(model: "LoadedModel", prepared: "PreparedGraph", view: GraphView, renamed: Mapping[str, str]) -> Any:
     original = model.meta_graph
     assets = [(_renamed(tensor, renamed), filename) for tensor, filename in asset_tensors(original)]
     meta_graph = load("meta_graph_pb2").MetaGraphDef(graph_def=_with_asset_names(view, assets))

@@ -24,7 +24,7 @@ def _without_what_varies(text: str) -> list[str]:
 
 
 def test_the_page_shows_what_happens(tfs, tmp_path):
-    [model] = _blocks("python")
+    model = _blocks("python")[0]
     (tmp_path / "digits.py").write_text(model)
     assert tfs("export", "digits.py:model", "--output", "models/digits", cwd=tmp_path).returncode == 0
     shown = [piece.split("\n", 1) for block in _blocks("console") for piece in re.split(r"^\$ ", block, flags=re.M)[1:]]
@@ -44,6 +44,31 @@ def test_the_page_names_every_transform_argument_and_the_default_list():
     [listed] = _blocks("text")
     assert listed.split() == PRESETS["serving"].transforms.split()
     assert steps_of(listed)
+
+
+def test_the_page_s_own_pass_runs(tfs, exported, tmp_path):
+    (tmp_path / "my_passes.py").write_text(_blocks("python")[1])
+    transforms = "none my_passes:drop_debug"
+    done = tfs("optimize", exported, "-o", "2", "--transforms", transforms, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["passes"][-1]["name"] == "my_passes:drop_debug"
+
+
+def test_transforms_are_listed_with_arguments_and_defaults(tfs):
+    listed = json.loads(tfs("optimize", "--list-transforms", "--json").stdout)
+    assert [entry["name"] for entry in listed["transforms"]] == list(PASSES)
+    assert listed["presets"].keys() == PRESETS.keys()
+    [fold] = [entry for entry in listed["transforms"] if entry["name"] == "fold_constants"]
+    assert fold["arguments"][-1] == {
+        "name": "max_constant_size_in_bytes",
+        "type": "int",
+        "required": False,
+        "repeatable": False,
+        "default": 10485760,
+    }
+    shown = tfs("optimize", "--list-transforms").stdout
+    assert all(name in shown for name in PASSES)
+    assert "max_constant_size_in_bytes=10485760 (int)" in shown
 
 
 def test_json_has_stable_keys_and_stderr_is_quiet(tfs, exported, tmp_path):
@@ -123,6 +148,8 @@ def test_a_bad_model_is_one_line_and_exit_code_1(tfs, exported, tmp_path, source
         ([], "give either --output DIR or --in-place"),
         (["-o", "new", "--in-place"], "give either --output DIR or --in-place"),
         (["-o", "new", "--transforms", "fold_all"], "unknown transform `fold_all`"),
+        (["-o", "new", "--preset", "sise"], "unknown transform `sise` (did you mean `size`?)"),
+        (["-o", "new", "--preset", "size", "--transforms", "none"], "give either --preset or --transforms"),
         (["-o", "new", "--transforms", "fold_constants("], "`fold_constants(` is not closed"),
         (["-o", "new", "--transforms", "remove_nodes(ops=A)"], "transform `remove_nodes` has no argument `ops`"),
         (["-o", "new", "--transforms", ""], "the list of transforms is empty"),

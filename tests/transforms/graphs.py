@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tfs.transforms.graph_view import GraphView, Roots, Tensor
 from tfs.transforms.graph_pass import GraphPass, PassResult
+from tfs.transforms.graph_view import GraphView, Roots, Tensor
 from tfs.transforms.pipeline import run_passes
 from tfs.transforms.registry import Step, steps_of
 

@@ -7,8 +7,8 @@ from graphs import apply, assert_same_numbers, numbers, ops, reasons, result_of,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfs.transforms.passes.fold_batch_norms import FoldBatchNorms
 from tfs.transforms.graph_view import GraphView
+from tfs.transforms.passes.fold_batch_norms import FoldBatchNorms
 
 Layer = Callable[[Any], Any]
 

@@ -3,8 +3,8 @@ import pytest
 from graphs import apply, assert_same_numbers, numbers, ops, reasons, result_of, run, tf1, view_of
 
 from tfs.savedmodel.errors import TfsError
-from tfs.transforms.passes.fold_constants import FoldConstants
 from tfs.transforms.graph_view import GraphView
+from tfs.transforms.passes.fold_constants import FoldConstants
 
 
 def _batch_norm_statistics() -> None:

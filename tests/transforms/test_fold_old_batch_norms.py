@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from graphs import apply, assert_same_numbers, numbers, ops, reasons, result_of, run, tf1, view_of
 
-from tfs.transforms.passes.fold_old_batch_norms import FoldOldBatchNorms
 from tfs.transforms.graph_view import GraphView
+from tfs.transforms.passes.fold_old_batch_norms import FoldOldBatchNorms
 
 _X = {"x": numbers(2, 6, 6, 2, seed=9)}
 _GAMMA, _BETA, _MEAN = numbers(4, seed=1, low=0.5), numbers(4, seed=2), numbers(4, seed=3)

@@ -30,7 +30,7 @@ def optimized(
 
     def result_of(name: str) -> tuple[Path, OptimizeReport]:
         if name not in reports:
-            reports[name] = optimize(saved_models(name), base / name)
+            reports[name] = optimize(saved_models(name), output=base / name)
         return base / name, reports[name]
 
     return result_of
@@ -215,7 +215,7 @@ def test_warm_up_records_are_what_is_verified_and_stay(saved_models: SavedModels
     signature = read_signatures(original)["serving_default"]
     records = [PredictRecord("serving_default", generate(signature, 2, seed)) for seed in (1, 2, 3)]
     file = write_records(original, [log_of_record(record) for record in records])
-    report = optimize(original, tmp_path / "2")
+    report = optimize(original, output=tmp_path / "2")
     assert report.verification is not None
     assert report.verification.source == "warm-up records"
     assert report.verification.requests == 5
@@ -227,7 +227,7 @@ def test_a_result_that_computes_something_else_is_not_written(saved_models: Save
     with pytest.raises(
         MismatchError, match=r"output `output_0` of signature `serve` is off by .*; nothing was written"
     ):
-        optimize(saved_models("cnn"), tmp_path / "2", transforms="remove_nodes(op=Relu)")
+        optimize(saved_models("cnn"), output=tmp_path / "2", transforms="remove_nodes(op=Relu)")
     assert not list(tmp_path.iterdir())
 
 
@@ -246,8 +246,8 @@ def test_low_precision_is_named_when_it_is_the_reason(tmp_path: Path) -> None:
 
     bfloat16(tmp_path / "1")
     with pytest.raises(MismatchError, match=r"off by .* \(the model computes in half precision or bfloat16"):
-        optimize(tmp_path / "1", tmp_path / "2")
-    report = optimize(tmp_path / "1", tmp_path / "2", verification=Tolerance(rtol=0.02))
+        optimize(tmp_path / "1", output=tmp_path / "2")
+    report = optimize(tmp_path / "1", output=tmp_path / "2", verification=Tolerance(rtol=0.02))
     assert report.verification is not None
     assert _ops(tmp_path / "2")["Mul"] == 0
 
@@ -255,7 +255,7 @@ def test_low_precision_is_named_when_it_is_the_reason(tmp_path: Path) -> None:
 def test_in_place_replaces_the_model_and_leaves_nothing_else(saved_models: SavedModels, tmp_path: Path) -> None:
     original = Path(shutil.copytree(saved_models("cnn"), tmp_path / "1"))
     before = _ops(original)
-    report = optimize(original, None, verification=None)
+    report = optimize(original, output=None, verification=None)
     assert report.verification is None
     assert "StatefulPartitionedCall" in before
     assert "StatefulPartitionedCall" not in _ops(original)
@@ -266,7 +266,7 @@ def test_in_place_failure_leaves_the_original_as_it_was(saved_models: SavedModel
     original = Path(shutil.copytree(saved_models("cnn"), tmp_path / "1"))
     before = (original / "saved_model.pb").read_bytes()
     with pytest.raises(MismatchError):
-        optimize(original, None, transforms="remove_nodes(op=Relu)")
+        optimize(original, output=None, transforms="remove_nodes(op=Relu)")
     assert (original / "saved_model.pb").read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["1"]
 
@@ -275,7 +275,7 @@ def test_optimizing_twice_changes_nothing_more(
     optimized: Callable[[str], tuple[Path, OptimizeReport]], tmp_path: Path
 ) -> None:
     path, first = optimized("cnn")
-    second = optimize(path, tmp_path / "again")
+    second = optimize(path, output=tmp_path / "again")
     assert second.before == first.after
     assert second.after.nodes == first.after.nodes
     assert second.after.bytes <= first.after.bytes
@@ -283,14 +283,14 @@ def test_optimizing_twice_changes_nothing_more(
 
 def test_an_output_that_exists_is_refused_before_anything_is_loaded(saved_models: SavedModels, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exists"):
-        optimize(saved_models("cnn"), tmp_path)
+        optimize(saved_models("cnn"), output=tmp_path)
 
 
 def test_a_model_without_its_checkpoint_is_refused(saved_models: SavedModels, tmp_path: Path) -> None:
     broken = Path(shutil.copytree(saved_models("cnn"), tmp_path / "1"))
     shutil.rmtree(broken / "variables")
     with pytest.raises(TfsError, match="cannot be loaded"):
-        optimize(broken, tmp_path / "2")
+        optimize(broken, output=tmp_path / "2")
     assert [entry.name for entry in tmp_path.iterdir()] == ["1"]
 
 

@@ -5,8 +5,8 @@ import pytest
 from graphs import tf1, view_of
 
 from tfs.savedmodel.errors import TfsError
-from tfs.transforms.graph_view import GraphView, NodeDef, Roots, Tensor, node_def
 from tfs.transforms.graph_pass import GraphPass, Invariant, PassResult
+from tfs.transforms.graph_view import GraphView, NodeDef, Roots, Tensor, node_def
 from tfs.transforms.pipeline import BrokenInvariantError, run_passes
 from tfs.transforms.registry import Step, steps_of
 

@@ -18,10 +18,10 @@ _SPREADING = frozenset({"SpaceToBatchND"})
 class FlattenAtrousConv(GraphPass):
     """`BatchToSpaceND(conv(SpaceToBatchND(x, block, pads), w), block, crops)` -> one convolution of the outer name.
 
-    Conv2D gets `dilations=block`; DepthwiseConv2dNative, whose CPU kernel has no dilations, a kernel with zeros between
-    its values, `(k-1)*block+1` wide. The padding is what remains of pads minus crops: `VALID` if nothing, `SAME` if that
-    is what SAME means, else `EXPLICIT` (Conv2D) or left alone. Left alone too: strides, NCHW, an inner padding other
-    than VALID, pads or crops that are no constants, crops beyond the pads. fold_constants comes first.
+    Conv2D gets `dilations=block`; DepthwiseConv2dNative, whose CPU kernel has no dilations, a kernel with zeros
+    between its values, `(k-1)*block+1` wide. The padding is what remains of pads minus crops: `VALID` if nothing,
+    `SAME` if that is what SAME means, else `EXPLICIT` (Conv2D) or left alone. Left alone too: strides, NCHW, an inner
+    padding other than VALID, pads or crops that are no constants, crops beyond the pads. fold_constants comes first.
     """
 
     name = "flatten_atrous_conv"
@@ -98,7 +98,7 @@ def _integers(view: GraphView, node: NodeDef, index: int) -> np.ndarray:
 
 
 def _set_padding(conv: NodeDef, left: np.ndarray, reach: np.ndarray) -> None:
-    """Set the padding to `left` [2, 2] rows before and after; `reach` [2] is what a window covers besides one element."""
+    """Set the padding to `left` [2, 2], before and after; a window covers `reach` [2] besides one element."""
     same = np.stack([reach // 2, reach - reach // 2], axis=1)
     if not left.any():
         conv.attr["padding"].s = b"VALID"

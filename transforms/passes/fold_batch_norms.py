@@ -4,9 +4,9 @@ import numpy as np
 
 from tfs.transforms.factors import FLOAT_TYPES, Factor, RefusedError, computed_from_constants, constant_value
 from tfs.transforms.graph_edit import GraphEdit
+from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor
 from tfs.transforms.offsets import join_offsets
-from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
 from tfs.transforms.scaling import ScalePlanner
 
 __all__ = ["FoldBatchNorms"]

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from tfs.transforms.dead_branches import take_constant_branches
 from tfs.transforms.graph_edit import GraphEdit, constant_node
+from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import CONTROL, GraphView, Tensor, node_def
 from tfs.transforms.loop_constants import move_constants_into_loops
 from tfs.transforms.ops import CONTROL_FLOW_V1, called_functions, is_stateful, output_arguments
-from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 from tfs.transforms.static_shapes import StaticShapes, imported
 
 if TYPE_CHECKING:

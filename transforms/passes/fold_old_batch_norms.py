@@ -14,9 +14,9 @@ import numpy as np
 
 from tfs.transforms.factors import Factor, RefusedError, channel_axis, computed_from_constants, constant_value
 from tfs.transforms.graph_edit import GraphEdit
+from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor, node_def
 from tfs.transforms.offsets import join_offsets
-from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
 from tfs.transforms.scaling import ScalePlanner
 
 __all__ = ["FoldOldBatchNorms"]

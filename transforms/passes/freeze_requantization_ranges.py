@@ -48,7 +48,7 @@ class FreezeRequantizationRanges(GraphPass):
         for name, (low, high) in ranges.items():
             if name not in view.nodes or view.nodes[name].op != "RequantizationRange":
                 found = view.nodes[name].op if name in view.nodes else "missing"
-                raise TfsError(f"`{self._file}` names `{name}`, which is no RequantizationRange in this graph ({found})")
+                raise TfsError(f"`{self._file}` names `{name}`, which is no RequantizationRange here: {found}")
             for port, (what, value) in enumerate((("frozen_min", low), ("frozen_max", high))):
                 constant = edit.constant(f"{name}/{what}", np.array(value, np.float32), view.nodes[name].device)
                 edit.redirect(Tensor(name, port), constant)

@@ -14,8 +14,8 @@ _MIRROR_PAD = frozenset({"MirrorPad"})
 class FusePadAndConv(GraphPass):
     """`Conv2D(MirrorPad(x, pads), w)` -> `FusedPadConv2D(x, pads, w)`.
 
-    Left alone: a convolution with dilations, NCHW or explicit padding; a pad that something else reads. The fused
-    kernel is for CPUs only.
+    Left alone: a batch of other than one row (see `fusing`); a convolution with dilations, NCHW or explicit padding;
+    a pad that something else reads. The fused kernel is for CPUs only.
     """
 
     name = "fuse_pad_and_conv"

@@ -17,8 +17,9 @@ _RESIZE = frozenset({"ResizeBilinear"})
 class FuseResizeAndConv(GraphPass):
     """`Conv2D(ResizeBilinear(x, size), w)` -> `FusedResizeAndPadConv2D(x, size, no pads, w)`.
 
-    Left alone: a convolution with dilations, NCHW or explicit padding; a resize with half-pixel centers, or that
-    changes the dtype, or that something else reads. The fused kernel is for CPUs only.
+    Left alone: a batch of other than one row (see `fusing`); a convolution with dilations, NCHW or explicit padding;
+    a resize with half-pixel centers, or that changes the dtype, or that something else reads. The fused kernel is for
+    CPUs only.
     """
 
     name = "fuse_resize_and_conv"

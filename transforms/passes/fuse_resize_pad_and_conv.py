@@ -15,8 +15,9 @@ _MIRROR_PAD = frozenset({"MirrorPad"})
 class FuseResizePadAndConv(GraphPass):
     """`Conv2D(MirrorPad(ResizeBilinear(x, size), pads), w)` -> `FusedResizeAndPadConv2D(x, size, pads, w)`.
 
-    Left alone: a convolution with dilations, NCHW or explicit padding; a resize with half-pixel centers or that changes
-    the dtype; what something else reads. The fused kernel is for CPUs only.
+    Left alone: a batch of other than one row (see `fusing`); a convolution with dilations, NCHW or explicit padding;
+    a resize with half-pixel centers or that changes the dtype; what something else reads. The fused kernel is for
+    CPUs only.
     """
 
     name = "fuse_resize_pad_and_conv"

@@ -1,9 +1,9 @@
 """Running TensorFlow's own graph optimizer."""
 
 from tfs.savedmodel.errors import UsageError
-from tfs.transforms.grappler import OPTIMIZERS, run_grappler
 from tfs.transforms.graph_pass import Argument, GraphPass, Invariant, PassResult, transform
 from tfs.transforms.graph_view import GraphView
+from tfs.transforms.grappler import OPTIMIZERS, run_grappler
 
 __all__ = ["Grappler"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Hashable
 
 from tfs.transforms.graph_edit import GraphEdit
+from tfs.transforms.graph_pass import GraphPass, PassResult, transform
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor
 from tfs.transforms.ops import CONTROL_FLOW_V1, is_stateful, output_arguments
-from tfs.transforms.graph_pass import GraphPass, PassResult, transform
 
 __all__ = ["MergeDuplicateNodes"]
 

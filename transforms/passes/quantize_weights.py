@@ -1,26 +1,20 @@
 """Storing float weights in 8 bits each."""
 
-from typing import TYPE_CHECKING
-
-from tfs.transforms.graph_edit import GraphEdit, constant_node
+from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
-from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, node_def
-
-if TYPE_CHECKING:
-    import numpy as np
+from tfs.transforms.graph_view import GraphView, Tensor, node_def
+from tfs.transforms.quantization import DT_QUINT8, quantized, quint8_constant
 
 __all__ = ["QuantizeWeights"]
 
 _DT_FLOAT = 1
-_DT_QUINT8 = 12
-_STEPS = 255
 
 
 @transform
 class QuantizeWeights(GraphPass):
     """`Const` (float32, at least `minimum_size` elements) -> `Dequantize(Const quint8, min, max)` of the same name.
 
-    The range is that of the values and 0, in 255 equal steps, so 0 stays exact to half a step. Every pass that folds
+    The range is that of the values and 0, in 255 equal steps; 0 stays exact (see `quantization`). Every pass that folds
     constants has to come first: it would compute the Dequantize. TensorFlow does so when it loads the model, which
     takes no less memory then, but a quarter of the bytes on disk.
     """
@@ -49,28 +43,17 @@ class QuantizeWeights(GraphPass):
             if not np.isfinite(values).all():
                 skipped.append(Skip(node.name, "it holds values that are not finite"))
                 continue
-            low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-            high = high if high > low else low + 1.0
-            # In place, in float32: no second copy of large weights is needed.
-            scaled = (values - np.float32(low)) * np.float32(_STEPS / (high - low))
-            codes = np.rint(scaled, out=scaled).clip(0, _STEPS, out=scaled).astype(np.uint8)
+            codes, low, high = quantized(values)
             inputs = [
-                edit.put(_quint8(edit.fresh_name(f"{node.name}_quantized_const"), codes, node.device)),
+                edit.put(quint8_constant(edit.fresh_name(f"{node.name}_quantized_const"), codes, node.device)),
                 edit.constant(f"{node.name}_quantized_min", np.array(low, np.float32), node.device),
                 edit.constant(f"{node.name}_quantized_max", np.array(high, np.float32), node.device),
             ]
             waits = [Tensor.parse(text) for text in node.input]
             dequantize = node_def("Dequantize", node.name, [*inputs, *waits], node.device, mode=b"MIN_FIRST")
-            dequantize.attr["T"].type = _DT_QUINT8
+            dequantize.attr["T"].type = DT_QUINT8
             edit.put(dequantize)
             count += 1
         if not count:
             return PassResult(view, {}, tuple(skipped))
         return PassResult(edit.view(), {"weights quantized": count}, tuple(skipped))
-
-
-def _quint8(name: str, codes: "np.ndarray", device: str) -> NodeDef:
-    node = constant_node(name, codes, device)
-    node.attr["dtype"].type = _DT_QUINT8
-    node.attr["value"].tensor.dtype = _DT_QUINT8
-    return node

@@ -1,8 +1,8 @@
 """Taking an attribute off nodes."""
 
 from tfs.transforms.graph_edit import GraphEdit
-from tfs.transforms.graph_view import GraphView
 from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, transform
+from tfs.transforms.graph_view import GraphView
 
 __all__ = ["RemoveAttribute"]
 

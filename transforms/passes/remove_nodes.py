@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from tfs.transforms.graph_edit import GraphEdit
+from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor
 from tfs.transforms.ops import CONTROL_FLOW_V1, op_definition
-from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 
 __all__ = ["RemoveNodes"]
 

@@ -6,9 +6,9 @@ from typing import Any
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.protos import load
 from tfs.transforms.graph_edit import GraphEdit
+from tfs.transforms.graph_pass import Argument, GraphPass, Invariant, PassResult, transform
 from tfs.transforms.graph_view import GraphView, NodeDef, node_def
 from tfs.transforms.ops import reachable_library
-from tfs.transforms.graph_pass import Argument, GraphPass, Invariant, PassResult, transform
 
 __all__ = ["StripUnusedNodes"]
 

@@ -1,0 +1,162 @@
+"""Computing in 8 bits what TensorFlow has quantized kernels for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfs.savedmodel.errors import TfsError, UsageError
+from tfs.transforms.factors import RefusedError
+from tfs.transforms.graph_edit import GraphEdit
+from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
+from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, node_def
+from tfs.transforms.quantization import DT_QUINT8, quantized, quint8_constant
+from tfs.transforms.quantized_ops import COUNTERPARTS, Quantized, counterpart_node
+
+__all__ = ["QuantizeNodes"]
+
+_DT_FLOAT = 1
+_DT_INT32 = 3
+_DT_QINT32 = 13
+
+
+@transform
+class QuantizeNodes(GraphPass):
+    """`op(x, ...)` in float32 -> `Dequantize(Requantize(Quantized<op>(QuantizeV2(x), ...)))`, named as the op.
+
+    Ops: see `quantized_ops`. The range of a value is measured as it passes (`Min`, `Max`, and `RequantizationRange`
+    for results of 32 bits), or is `fallback_min` to `fallback_max`. Codes go from one quantized node to the next
+    without a Dequantize between. Constants are quantized here and now. Left alone: ops of `ignore_op`, dtypes other
+    than float32, NCHW, dilations, explicit padding, and ops whose kernels this TensorFlow no longer has.
+
+    Nodes keep no more than 8 bits: verify with data, and give a --rtol to match. On x86 it is rarely faster.
+    """
+
+    name = "quantize_nodes"
+    summary = "compute in 8 bits what there are quantized kernels for"
+    bodies = False
+    arguments = (
+        Argument("input_min", float),
+        Argument("input_max", float),
+        Argument("fallback_min", float),
+        Argument("fallback_max", float),
+        Argument("ignore_op", repeatable=True),
+    )
+    rounding = 0.1
+
+    def __init__(
+        self,
+        input_min: float | None = None,
+        input_max: float | None = None,
+        fallback_min: float | None = None,
+        fallback_max: float | None = None,
+        ignore_op: Sequence[str] = (),
+    ) -> None:
+        for key, low, high in (("input", input_min, input_max), ("fallback", fallback_min, fallback_max)):
+            if (low is None) != (high is None):
+                raise UsageError(f"transform `quantize_nodes`: give both `{key}_min` and `{key}_max`, or neither")
+        self._changes_inputs = input_min is not None
+        self._fallback = None if fallback_min is None or fallback_max is None else (fallback_min, fallback_max)
+        self._ignored = frozenset(ignore_op)
+
+    def __call__(self, view: GraphView) -> PassResult:
+        """Return the graph with quantized nodes."""
+        if self._changes_inputs:
+            raise TfsError(
+                "input_min and input_max would make the signatures' inputs quint8, which no client sends",
+                "leave them out: inputs are quantized inside the graph",
+            )
+        quantizer = _Quantizer(view, self._fallback)
+        skipped: list[Skip] = []
+        count = 0
+        for name in view.order:
+            node = view.nodes[name]
+            if node.op not in COUNTERPARTS or node.op in self._ignored or name in view.roots.nodes:
+                continue
+            try:
+                quantizer.replace(node)
+                count += 1
+            except RefusedError as refusal:
+                skipped.append(Skip(name, str(refusal)))
+        if not count:
+            return PassResult(view, {}, tuple(skipped))
+        done = quantizer.edit.view()
+        needed = done.only(done.ancestors(done.roots.names))
+        return PassResult(needed, {"nodes quantized": count}, tuple(skipped))
+
+
+class _Quantizer:
+    """Puts quantized nodes into an edit, and remembers which float tensors exist as codes already."""
+
+    def __init__(self, view: GraphView, fallback: tuple[float, float] | None) -> None:
+        self.edit = GraphEdit(view)
+        self._view = view
+        self._fallback = fallback
+        self._codes: dict[Tensor, Quantized] = {}
+
+    def replace(self, node: NodeDef) -> None:
+        if node.attr["T"].type != _DT_FLOAT:
+            raise RefusedError("it is not of float32")
+        base = f"{node.name}/eightbit"
+        made = counterpart_node(node, self.edit.fresh_name(base), lambda tensor: self._quantize(node, tensor))
+        self.edit.put(made)
+        result = Quantized(*(Tensor(made.name, port) for port in range(3)))
+        if COUNTERPARTS[node.op].wide:
+            result = self._requantize(node, base, result)
+        waits = [Tensor.parse(text) for text in node.input if text.startswith("^")]
+        dequantize = node_def("Dequantize", node.name, [*result, *waits], node.device, mode=b"MIN_FIRST")
+        dequantize.attr["T"].type = DT_QUINT8
+        self.edit.put(dequantize)
+        self._codes[Tensor(node.name, 0)] = result
+
+    def _quantize(self, node: NodeDef, tensor: Tensor) -> Quantized:
+        if tensor not in self._codes:
+            values = self._view.constant(tensor)
+            base = f"{tensor.node}/{tensor.port}" if tensor.port else tensor.node
+            self._codes[tensor] = (
+                self._measured(tensor, base, node.device) if values is None else self._stored(values, base, node.device)
+            )
+        return self._codes[tensor]
+
+    def _stored(self, values: np.ndarray, base: str, device: str) -> Quantized:
+        if not values.size or not np.isfinite(values).all():
+            raise RefusedError(f"constant `{base}` has no range")
+        codes, low, high = quantized(values)
+        constant = self.edit.put(quint8_constant(self.edit.fresh_name(f"{base}_quantized_const"), codes, device))
+        ends = ((what, np.array(end, np.float32)) for what, end in (("min", low), ("max", high)))
+        return Quantized(constant, *(self.edit.constant(f"{base}_quantized_{w}", end, device) for w, end in ends))
+
+    def _measured(self, tensor: Tensor, base: str, device: str) -> Quantized:
+        flat_shape = self.edit.constant(f"{base}/eightbit/flat_shape", np.array([-1], np.int32), device)
+        axis = self.edit.constant(f"{base}/eightbit/axis", np.array([0], np.int32), device)
+        flat = self._put("Reshape", f"{base}/eightbit/flat", [tensor, flat_shape], device, Tshape=_DT_INT32)
+        low = self._put("Min", f"{base}/eightbit/min", [flat, axis], device, Tidx=_DT_INT32)
+        high = self._put("Max", f"{base}/eightbit/max", [flat, axis], device, Tidx=_DT_INT32)
+        node = node_def("QuantizeV2", self.edit.fresh_name(f"{base}/eightbit/quantize"), [tensor, low, high], device)
+        node.attr["T"].type = DT_QUINT8
+        node.attr["mode"].s = b"MIN_FIRST"
+        self.edit.put(node)
+        return Quantized(*(Tensor(node.name, port) for port in range(3)))
+
+    def _put(self, op: str, name: str, inputs: list[Tensor], device: str, **types: int) -> Tensor:
+        node = node_def(op, self.edit.fresh_name(name), inputs, device)
+        node.attr["T"].type = _DT_FLOAT
+        for key, value in types.items():
+            node.attr[key].type = value
+        return self.edit.put(node)
+
+    def _requantize(self, node: NodeDef, base: str, wide: Quantized) -> Quantized:
+        if self._fallback is None:
+            measured = node_def("RequantizationRange", self.edit.fresh_name(f"{base}/requant_range"), wide, node.device)
+            measured.attr["Tinput"].type = _DT_QINT32
+            self.edit.put(measured)
+            ends = [Tensor(measured.name, 0), Tensor(measured.name, 1)]
+        else:
+            ends = [
+                self.edit.constant(f"{base}/requant_range/frozen_{what}", np.array(end, np.float32), node.device)
+                for what, end in zip(("min", "max"), self._fallback, strict=True)
+            ]
+        narrow = node_def("Requantize", self.edit.fresh_name(f"{base}/requantize"), [*wide, *ends], node.device)
+        narrow.attr["Tinput"].type = _DT_QINT32
+        narrow.attr["out_type"].type = DT_QUINT8
+        self.edit.put(narrow)
+        return Quantized(*(Tensor(narrow.name, port) for port in range(3)))
