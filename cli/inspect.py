@@ -1,20 +1,20 @@
 """`tfs inspect`: what is in a SavedModel, without TensorFlow."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfs.cli.console import out, print_json
+from tfs.cli.console import err, out, print_json
+from tfs.savedmodel.errors import TfsError, UsageError
 
 if TYPE_CHECKING:
     from tfs.savedmodel.description import Description
-    from tfs.savedmodel.warmup import RecordSummary
 
 __all__ = ["register"]
 
-_HELP = """Show what is in a SavedModel: signatures, sizes, ops, assets, warm-up records, and what would not work.
+_HELP = """Show what is in a SavedModel: signatures, variables, ops, assets, warm-up records, and what would not work.
 
 TensorFlow is not loaded: an answer takes a fraction of a second.
 
@@ -27,112 +27,188 @@ def register(app: typer.Typer) -> None:
     app.command("inspect", help=_HELP, short_help="Show what is in a SavedModel, and what would not work.")(_inspect)
 
 
+def _print_schema(wanted: bool) -> None:
+    if wanted:
+        from tfs.cli.inspect_json import json_schema
+
+        print_json(json_schema())
+        raise typer.Exit
+
+
 def _inspect(
-    saved_model: Annotated[
-        Path, typer.Argument(metavar="SAVED_MODEL", help="A version directory, as models/digits/1.", show_default=False)
-    ],
+    saved_models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SAVED_MODEL...",
+            help="Version directories, as models/digits/1, or frozen graphs; local or URLs as s3://bucket/digits/1.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            metavar="URL",
+            help="Ask a running server: http://host:8501/v1/models/NAME or grpc://host:8500/NAME.",
+            show_default=False,
+        ),
+    ] = None,
+    tags: Annotated[str, typer.Option("--tags", metavar="T,T", help="The graph with these tags.")] = "serve",
     signature: Annotated[
         str | None, typer.Option("--signature", metavar="S", help="Show this signature only.", show_default=False)
     ] = None,
+    functions: Annotated[bool, typer.Option("--functions", help="Show the traced functions.")] = False,
+    variables: Annotated[bool, typer.Option("--variables", help="Show each variable.")] = False,
     ops: Annotated[bool, typer.Option("--ops", help="Show how often each op occurs.")] = False,
     warmup: Annotated[bool, typer.Option("--warmup", help="Show each warm-up record.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; it always has the ops.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show all of these.")] = False,
+    scan: Annotated[
+        bool, typer.Option("--scan", help="Show ops that access files or call Python; exit code 1 if there are any.")
+    ] = False,
+    diff: Annotated[
+        str | None,
+        typer.Option(
+            "--diff",
+            metavar="OTHER",
+            help="Show what changes from OTHER to SAVED_MODEL; exit code 1 if clients of OTHER would break.",
+            show_default=False,
+        ),
+    ] = None,
+    request: Annotated[
+        bool, typer.Option("--request", help="Show a request for each signature: a line of curl, and Python for gRPC.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; with everything in it.")] = False,
+    schema: Annotated[
+        bool,
+        typer.Option("--schema", callback=_print_schema, is_eager=True, help="Print --json's JSON Schema and exit."),
+    ] = False,
 ) -> None:
+    paths = saved_models or []
+    _check_usage(paths, url, several_fine=diff is None and not request)
+    if url is not None:
+        _show_server(url, signature, request=request, json=json)
+        return
+    found, failed = _describe_all(paths, tags, signature, with_records=warmup or everything or json)
+    if diff is not None:
+        failed |= _show_difference(found[0], diff, tags, json=json)
+    elif request:
+        _show_requests(paths[0], found[0], json=json)
+    elif json:
+        from tfs.cli.inspect_json import description_json
+
+        print_json([*map(description_json, found)] if len(paths) > 1 else description_json(found[0]))
+    elif scan:
+        from tfs.cli.inspect_tables import print_scan
+
+        for description in found:
+            print_scan(out(), description)
+    else:
+        from tfs.cli.inspect_tables import print_description
+
+        for description in found:
+            print_description(
+                out(),
+                description,
+                functions=functions or everything,
+                variables=variables or everything,
+                ops=ops or everything,
+                records=warmup or everything,
+            )
+    if failed or (scan and any(description.denied_ops for description in found)):
+        raise typer.Exit(1)
+
+
+def _check_usage(paths: Sequence[str], url: str | None, *, several_fine: bool) -> None:
+    if (url is None) == (not paths):
+        raise UsageError("give either a SAVED_MODEL or --url", "tfs inspect models/digits/1")
+    if len(paths) > 1 and not several_fine:
+        raise UsageError("--diff and --request take one SAVED_MODEL")
+
+
+def _describe_all(
+    paths: Sequence[str], tags: str, signature: str | None, *, with_records: bool
+) -> "tuple[list[Description], bool]":
+    """Describe each path; of several, those that fail are told on stderr, and the others are shown."""
+    found, failed = [], False
+    for path in paths:
+        try:
+            found.append(_describe(path, tags, signature, with_records=with_records))
+        except TfsError as error:
+            if len(paths) == 1:
+                raise
+            err().print(f"error: {error}", markup=False)
+            failed = True
+    return found, failed
+
+
+def _describe(path: str, tags: str, signature: str | None, *, with_records: bool = False) -> "Description":
     from dataclasses import replace
 
     from tfs.savedmodel.description import describe
     from tfs.savedmodel.reading import signature_named
+    from tfs.savedmodel.remote_view import local_view
     from tfs.savedmodel.warmup import summarize_records
 
-    description = describe(saved_model)
+    with local_view(path) as local:
+        description = describe(local, tags=tags.split(","), shown_as=path)
+        if with_records and description.warmup is not None:
+            content = tuple(summarize_records(local))
+            description = replace(description, warmup=replace(description.warmup, content=content))
     if signature is not None:
-        chosen = signature_named(description.signatures, signature, saved_model)
+        chosen = signature_named(description.signatures, signature, Path(path))
         description = replace(description, signatures={signature: chosen})
-    records = summarize_records(saved_model) if warmup else None
-    if json:
-        print_json(_as_json(description, records))
-    else:
-        _print_tables(description, records, with_ops=ops)
+    return description
 
 
-def _as_json(description: "Description", records: "list[RecordSummary] | None") -> dict[str, Any]:
+def _show_difference(new: "Description", other: str, tags: str, *, json: bool) -> bool:
     from dataclasses import asdict
 
-    from tfs.cli.signature_view import signature_json
+    from tfs.cli.inspect_tables import print_comparison
+    from tfs.savedmodel.comparison import compare
 
-    warmup = None if description.warmup is None else asdict(description.warmup)
-    if warmup is not None and records is not None:
-        warmup["content"] = [_record_json(record) for record in records]
-    return {
-        "path": str(description.path),
-        "tags": list(description.tags),
-        "tensorflow_version": description.tensorflow_version,
-        "graph_size": description.graph_size,
-        "variables_size": description.variables_size,
-        "nodes": description.nodes,
-        "functions": description.functions,
-        "function_nodes": description.function_nodes,
-        "signatures": {name: signature_json(signature) for name, signature in description.signatures.items()},
-        "assets": description.assets,
-        "ops": description.ops,
-        "custom_ops": description.custom_ops,
-        "warmup": warmup,
-        "problems": list(description.problems),
-    }
-
-
-def _record_json(record: "RecordSummary") -> dict[str, Any]:
-    inputs = {alias: {"dtype": dtype, "shape": list(shape)} for alias, (dtype, shape) in record.inputs.items()}
-    return {"kind": record.kind, "signature_name": record.signature_name, "inputs": inputs}
-
-
-def _print_tables(description: "Description", records: "list[RecordSummary] | None", *, with_ops: bool) -> None:
-    from tfs.cli.signature_view import shape_text, signature_table
-
-    console = out()
-    console.print(_table((), _facts(description)))
-    console.print(signature_table(description.signatures))
-    if with_ops:
-        console.print(_table(("op", "count"), ((op, str(count)) for op, count in description.ops.items())))
-    if records is not None:
-        rows = (
-            (str(number), record.kind, record.signature_name, alias, dtype, shape_text(shape))
-            for number, record in enumerate(records)
-            for alias, (dtype, shape) in (record.inputs or {"": ("", ())}).items()
-        )
-        console.print(_table(("record", "kind", "signature", "input", "dtype", "shape"), rows))
-    for problem in description.problems:
-        console.print(f"problem: {problem}", style="red", markup=False, highlight=False)
-
-
-def _facts(description: "Description") -> Iterable[tuple[str, str]]:
-    from tfs.cli.signature_view import readable_size
-
-    yield "path", str(description.path)
-    yield "tags", ", ".join(description.tags)
-    yield "written by", f"TensorFlow {description.tensorflow_version or 'of unknown version'}"
-    yield "graph", f"{description.nodes} nodes, {readable_size(description.graph_size)}"
-    yield "functions", f"{description.functions} with {description.function_nodes} nodes"
-    yield "variables", readable_size(description.variables_size)
-    for name, size in description.assets.items():
-        yield "asset", f"{name}, {readable_size(size)}"
-    for library, ops in description.custom_ops.items():
-        yield f"ops of {library}", ", ".join(ops)
-    if description.warmup is not None:
-        counts = ", ".join(f"{name} {count}" for name, count in description.warmup.by_signature.items())
-        total = readable_size(description.warmup.size)
-        yield "warm-up", f"records: {description.warmup.records} ({counts}), {total}"
+    comparison = compare(new, _describe(other, tags, None))
+    if json:
+        print_json(asdict(comparison))
     else:
-        yield "warm-up", "none"
+        print_comparison(out(), comparison)
+    return comparison.incompatible
 
 
-def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
+def _show_requests(path: str, description: "Description", *, json: bool) -> None:
+    from tfs.cli.inspect_tables import print_requests
+    from tfs.savedmodel.request_samples import request_samples
+    from tfs.savedmodel.synthetic import generate
 
-    table = Table(show_header=bool(titles))
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
+    if description.kind != "saved_model":
+        raise TfsError(f"`{path}` is a frozen graph, which no server takes", "tfs inspect it without --request")
+    location = Path(path).absolute()
+    model = location.parent.name if location.name.isdecimal() else location.name
+    samples = request_samples(description.signatures.values(), lambda signature: generate(signature, 1, 0), model=model)
+    print_requests(out(), samples, json=json)
+
+
+def _show_server(url: str, signature: str | None, *, request: bool, json: bool) -> None:
+    from dataclasses import replace
+    from urllib.parse import urlsplit
+
+    from tfs.cli.inspect_json import served_json
+    from tfs.cli.inspect_tables import print_requests, print_served
+    from tfs.savedmodel.reading import signature_named
+    from tfs.savedmodel.request_samples import request_samples
+    from tfs.savedmodel.served_model import served_model
+    from tfs.savedmodel.synthetic import generate
+
+    model = served_model(url)
+    if signature is not None:
+        model = replace(model, signatures={signature: signature_named(model.signatures, signature, Path(url))})
+    if request:
+        parts = urlsplit(url)
+        given = {"grpc": parts.netloc} if parts.scheme == "grpc" else {"rest": f"{parts.scheme}://{parts.netloc}"}
+        samples = request_samples(
+            model.signatures.values(), lambda signature: generate(signature, 1, 0), model=model.model, **given
+        )
+        print_requests(out(), samples, json=json)
+    elif json:
+        print_json(served_json(model))
+    else:
+        print_served(out(), model)

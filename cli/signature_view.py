@@ -1,5 +1,6 @@
 """How signatures look in the output of several commands."""
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfs.savedmodel.reading import Signature, TensorInfo
@@ -7,7 +8,7 @@ from tfs.savedmodel.reading import Signature, TensorInfo
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["readable_size", "shape_text", "signature_json", "signature_table"]
+__all__ = ["SignatureJson", "TensorJson", "readable_size", "shape_text", "signature_json", "signature_table"]
 
 _KIB = 1024
 
@@ -47,20 +48,53 @@ def signature_table(signatures: dict[str, Signature]) -> "Table":
     return table
 
 
+@dataclass(frozen=True)
+class TensorJson:
+    """An input or output of a signature; an unknown dimension is null, an unknown rank a null shape.
+
+    Attributes:
+        dtype: TensorFlow's name, as `float32`.
+        shape: its sizes.
+        tensor: the graph's tensor; empty for one of several tensors.
+        components: the graph's tensors of a sparse or composite one; empty for others.
+    """
+
+    dtype: str
+    shape: list[int | None] | None
+    tensor: str
+    components: list[str]
+
+
+@dataclass(frozen=True)
+class SignatureJson:
+    """What can be called.
+
+    Attributes:
+        method_name: as `tensorflow/serving/predict`.
+        defaults: the value that TensorFlow's own loader takes for an input left out; a server does not.
+        inputs: by alias.
+        outputs: by alias.
+    """
+
+    method_name: str
+    defaults: dict[str, Any]
+    inputs: dict[str, TensorJson]
+    outputs: dict[str, TensorJson]
+
+
 def signature_json(signature: Signature) -> dict[str, Any]:
-    """Return a signature with stable keys; an unknown dimension is null, an unknown rank a null shape."""
-    return {
-        "method_name": signature.method_name,
-        "inputs": {alias: _tensor_json(info) for alias, info in signature.inputs.items()},
-        "outputs": {alias: _tensor_json(info) for alias, info in signature.outputs.items()},
-    }
+    """Return a signature as `SignatureJson` has it."""
+    inputs, outputs = (
+        {alias: _tensor_json(info) for alias, info in tensors.items()}
+        for tensors in (signature.inputs, signature.outputs)
+    )
+    return asdict(SignatureJson(signature.method_name, signature.defaults, inputs, outputs))
 
 
 def _tensor_text(info: TensorInfo) -> str:
     return info.name or ", ".join(info.components)
 
 
-def _tensor_json(info: TensorInfo) -> dict[str, Any]:
+def _tensor_json(info: TensorInfo) -> TensorJson:
     shape = None if info.shape is None else list(info.shape)
-    result: dict[str, Any] = {"dtype": info.dtype, "shape": shape, "tensor": info.name}
-    return {**result, "components": list(info.components)} if info.components else result
+    return TensorJson(info.dtype, shape, info.name, list(info.components))

@@ -13,7 +13,7 @@ from tfs.savedmodel.predict_inputs import inputs_from_arrays, inputs_from_body
 from tfs.savedmodel.reading import Signature, signatures_of
 from tfs.savedmodel.tensors import array_from_proto, proto_from_array
 
-__all__ = ["Prediction", "Question", "ask"]
+__all__ = ["Prediction", "Question", "ask", "call_rest", "grpc_address", "grpc_definitions", "rest_definitions"]
 
 _TIMEOUT_SECONDS = 60.0
 _GRPC_PORT = 8500
@@ -68,8 +68,13 @@ def ask(target: str, question: Question) -> Prediction:
     if parts.scheme in ("http", "https") and parts.netloc:
         return _ask_rest(target.rstrip("/"), question)
     if parts.scheme == "grpc" and parts.hostname:
-        return _ask_grpc(parts.netloc if parts.port else f"{parts.netloc}:{_GRPC_PORT}", question)
+        return _ask_grpc(grpc_address(parts.netloc), question)
     raise UsageError(f"`{target}` is neither http://host:port (REST) nor grpc://host:port (gRPC)")
+
+
+def grpc_address(netloc: str) -> str:
+    """Return `host:port`, with gRPC's usual port if none is given."""
+    return netloc if urlsplit(f"//{netloc}").port else f"{netloc}:{_GRPC_PORT}"
 
 
 def _signature(definitions: Any, question: Question) -> Signature:
@@ -89,13 +94,18 @@ def _ask_rest(base: str, question: Question) -> Prediction:
     version = "" if question.version is None else f"/versions/{question.version}"
     url = f"{base}/v1/models/{quote(question.model, safe='')}{version}"
     with httpx.Client(timeout=_TIMEOUT_SECONDS) as client:
-        signature = _signature(_rest_definitions(_call(client, "GET", f"{url}/metadata")), question)
+        signature = _signature(rest_definitions(call_rest(client, "GET", f"{url}/metadata")), question)
         body = json.dumps(_rest_body(question, signature)).encode()
-        reply = _call(client, "POST", f"{url}:predict", body)
+        reply = call_rest(client, "POST", f"{url}:predict", body)
     return Prediction(question.version, _rest_outputs(reply, signature))
 
 
-def _call(client: Any, verb: str, url: str, body: bytes | None = None) -> Any:
+def call_rest(client: Any, verb: str, url: str, body: bytes | None = None) -> Any:
+    """Send one request and return the JSON of the answer.
+
+    Raises:
+        TfsError: the server cannot be reached, or refuses.
+    """
     import httpx
 
     try:
@@ -112,7 +122,12 @@ def _call(client: Any, verb: str, url: str, body: bytes | None = None) -> Any:
     return reply
 
 
-def _rest_definitions(reply: Any) -> Any:
+def rest_definitions(reply: Any) -> Any:
+    """Return the SignatureDefMap in the answer to a REST metadata request.
+
+    Raises:
+        TfsError: there is none.
+    """
     from google.protobuf import json_format
 
     from tfs.savedmodel.protos import get_model_metadata_pb2
@@ -156,7 +171,7 @@ def _ask_grpc(address: str, question: Question) -> Prediction:
     with grpc.insecure_channel(address, options=unlimited) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         try:
-            signature = _signature(_grpc_definitions(stub, question), question)
+            signature = _signature(grpc_definitions(stub, question), question)
             request = predict_pb2.PredictRequest()
             _set_model(request.model_spec, question)
             request.model_spec.signature_name = question.signature_name
@@ -169,7 +184,8 @@ def _ask_grpc(address: str, question: Question) -> Prediction:
     return Prediction(reply.model_spec.version.value, outputs)
 
 
-def _grpc_definitions(stub: Any, question: Question) -> Any:
+def grpc_definitions(stub: Any, question: Question) -> Any:
+    """Return the SignatureDefMap that a server has for the model in question; `grpc.RpcError` if it refuses."""
     from tfs.savedmodel.protos import get_model_metadata_pb2
 
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])

@@ -1,7 +1,7 @@
 """Read `saved_model.pb` or `saved_model.pbtxt` and name what is in it, without TensorFlow."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.json_tensors import json_from_array
 from tfs.savedmodel.protos import saved_model_pb2
+from tfs.savedmodel.tensors import array_from_proto
 
 __all__ = [
     "SERVE_TAG",
@@ -49,12 +51,21 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Signature:
-    """What can be called: inputs and outputs by alias, in alphabetical order."""
+    """What can be called: inputs and outputs by alias, in alphabetical order.
+
+    Attributes:
+        name: of the signature.
+        inputs: by alias.
+        outputs: by alias.
+        method_name: as `tensorflow/serving/predict`.
+        defaults: the value (as in JSON) that TensorFlow's own loader takes for an input left out; a server does not.
+    """
 
     name: str
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
     method_name: str
+    defaults: dict[str, Any] = field(default_factory=dict)
 
 
 def version_directories(base: Path) -> dict[int, Path]:
@@ -133,7 +144,9 @@ def meta_graph(saved_model: Any, directory: Path, tags: Iterable[str] = (SERVE_T
 def signatures_of(graph: Any) -> dict[str, Signature]:
     """Return the signatures of a MetaGraphDef by name, in alphabetical order, without those for loaders only."""
     return {
-        name: Signature(name, _tensors(proto.inputs), _tensors(proto.outputs), proto.method_name)
+        name: Signature(
+            name, _tensors(proto.inputs), _tensors(proto.outputs), proto.method_name, _defaults(proto.defaults)
+        )
         for name, proto in sorted(graph.signature_def.items())
         if name not in _LOADER_SIGNATURES
     }
@@ -162,6 +175,10 @@ def signature_named(signatures: dict[str, Signature], name: str, directory: Path
 def _find_file(directory: Path) -> Path | None:
     files = (directory / "saved_model.pb", directory / "saved_model.pbtxt")
     return next((file for file in files if file.is_file()), None)
+
+
+def _defaults(protos: Any) -> dict[str, Any]:
+    return {alias: json_from_array(array_from_proto(proto)) for alias, proto in sorted(protos.items())}
 
 
 def _tensors(infos: Any) -> dict[str, TensorInfo]:

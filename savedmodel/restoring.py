@@ -8,7 +8,7 @@ models: the signature reads `dense/kernel`, the checkpoint restores `Variable_1`
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["unrestored_variables"]
+__all__ = ["saver_parts", "unrestored_variables"]
 
 _MAIN_OP_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 _INIT_SIGNATURE = "__saved_model_init_op"
@@ -22,14 +22,41 @@ def unrestored_variables(graph: Any) -> list[str]:
     """
     nodes = {node.name: node for node in graph.graph_def.node}
     setters = [graph.saver_def.restore_op_name, *_init_ops(graph)]
-    outputs = [
+    return sorted(_variables_behind(nodes, _signature_outputs(graph)) - _variables_behind(nodes, setters))
+
+
+def saver_parts(graph: Any) -> tuple[set[str], set[str]]:
+    """Return what only saves and restores the variables of a MetaGraphDef: names of nodes, names of functions."""
+    nodes = {node.name: node for node in graph.graph_def.node}
+    bodies = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
+    saver = (graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name)
+    saving = _nodes_behind(nodes, [name for name in saver if name])
+    serving = _nodes_behind(nodes, [*_signature_outputs(graph), *_init_ops(graph)])
+    called = _functions_below((nodes[name] for name in saving), bodies)
+    return saving - serving, called - _functions_below((nodes[name] for name in nodes.keys() - saving), bodies)
+
+
+def _signature_outputs(graph: Any) -> list[str]:
+    return [
         tensor
         for name, signature in graph.signature_def.items()
         if name != _INIT_SIGNATURE
         for info in signature.outputs.values()
         for tensor in _tensor_names(info)
     ]
-    return sorted(_variables_behind(nodes, outputs) - _variables_behind(nodes, setters))
+
+
+def _functions_below(calling: Iterable[Any], bodies: dict[str, Any]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(calling)
+    while waiting:
+        node = waiting.pop()
+        values = node.attr.values()
+        named = {node.op, *(value.func.name for value in values), *(f.name for v in values for f in v.list.func)}
+        for name in (named & bodies.keys()) - found:
+            found.add(name)
+            waiting.extend(bodies[name])
+    return found
 
 
 def _init_ops(graph: Any) -> list[str]:
@@ -54,19 +81,19 @@ def _tensor_names(info: Any) -> list[str]:
 
 def _variables_behind(nodes: dict[str, Any], tensors: Iterable[str]) -> set[str]:
     """Return the shared names of all variable handles from which a path leads to one of the tensors or ops."""
+    handles = (nodes[name] for name in _nodes_behind(nodes, tensors) if nodes[name].op == "VarHandleOp")
+    return {node.attr["shared_name"].s.decode() or node.name for node in handles}
+
+
+def _nodes_behind(nodes: dict[str, Any], tensors: Iterable[str]) -> set[str]:
     waiting = [_node_name(tensor) for tensor in tensors]
     seen: set[str] = set()
-    variables = set()
     while waiting:
         name = waiting.pop()
-        if name in seen or name not in nodes:
-            continue
-        seen.add(name)
-        node = nodes[name]
-        if node.op == "VarHandleOp":
-            variables.add(node.attr["shared_name"].s.decode() or name)
-        waiting.extend(_node_name(tensor) for tensor in node.input)
-    return variables
+        if name not in seen and name in nodes:
+            seen.add(name)
+            waiting.extend(_node_name(tensor) for tensor in nodes[name].input)
+    return seen
 
 
 def _node_name(tensor: str) -> str:

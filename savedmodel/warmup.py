@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 
 from tfs.savedmodel.dtypes import dtype_name
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.json_tensors import json_from_array
 from tfs.savedmodel.protos import prediction_log_pb2
 from tfs.savedmodel.tensors import array_from_proto, proto_from_array
 from tfs.savedmodel.tfrecord import read_tfrecord, write_tfrecord
@@ -25,8 +26,10 @@ __all__ = [
     "DEFAULT_SIGNATURE",
     "MAX_RECORDS",
     "PredictRecord",
+    "RecordInput",
     "RecordSummary",
     "WarmupSummary",
+    "examples_of_input",
     "log_of_record",
     "read_predict_records",
     "read_records",
@@ -38,6 +41,7 @@ __all__ = [
 
 MAX_RECORDS = 1000  # the server fails the load of a version with more
 DEFAULT_SIGNATURE = "serving_default"
+_SHOWN_VALUES = 8
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,28 @@ class WarmupSummary:
         records: number of records.
         size: bytes of the file.
         by_signature: how many records name each signature; `(none)` for records without a request.
+        content: what each record asks for, in order; null if that was not asked for.
     """
 
     records: int
     size: int
     by_signature: dict[str, int]
+    content: "tuple[RecordSummary, ...] | None" = None
+
+
+@dataclass(frozen=True)
+class RecordInput:
+    """An input of a warm-up record.
+
+    Attributes:
+        dtype: TensorFlow's name.
+        shape: its sizes; of a feature of examples, how many values the first example has.
+        first_values: up to eight of its values, as in JSON.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    first_values: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -69,13 +90,15 @@ class RecordSummary:
 
     Attributes:
         kind: `predict`, `classify`, `regress`, `multi_inference`, `session_run`, `predict_streamed` or `none`.
-        signature_name: the signature that it calls; empty when it names none.
-        inputs: dtype and shape of each input of a predict record.
+        signature_name: the signature that it calls (several: with a comma); empty when it names none.
+        examples: how many examples it has; null if it is of a kind without.
+        inputs: of a predict record by alias, of one with examples by feature.
     """
 
     kind: str
     signature_name: str
-    inputs: dict[str, tuple[str, tuple[int, ...]]]
+    examples: int | None
+    inputs: dict[str, RecordInput]
 
 
 def warmup_file(directory: Path) -> Path:
@@ -180,13 +203,45 @@ def write_records(directory: Path, logs: Iterable[Any]) -> Path:
 def _summary_of(log: Any) -> RecordSummary:
     field = log.WhichOneof("log_type")
     if field is None:
-        return RecordSummary("none", "", {})
+        return RecordSummary("none", "", None, {})
+    kind = field.removesuffix("_log")
     request = getattr(log, field).request
-    spec = getattr(request, "model_spec", None)  # multi-inference and streamed requests have one for each part
-    signature_name = "" if spec is None else spec.signature_name or DEFAULT_SIGNATURE
-    inputs = request.inputs.items() if field == "predict_log" else ()
-    shapes = {
-        alias: (dtype_name(proto.dtype), tuple(dim.size for dim in proto.tensor_shape.dim))
-        for alias, proto in sorted(inputs)
-    }
-    return RecordSummary(field.removesuffix("_log"), signature_name, shapes)
+    if field == "multi_inference_log":
+        specs = [task.model_spec for task in request.tasks]
+    else:
+        specs = [request.model_spec] if hasattr(request, "model_spec") else []
+    name = ", ".join(spec.signature_name or DEFAULT_SIGNATURE for spec in specs)
+    if field == "predict_log":
+        return RecordSummary(kind, name, None, {k: _tensor_input(v) for k, v in sorted(request.inputs.items())})
+    if hasattr(request, "input"):
+        examples = examples_of_input(request.input)
+        features = examples[0].features.feature if examples else {}
+        return RecordSummary(kind, name, len(examples), {k: _feature_input(features[k]) for k in sorted(features)})
+    return RecordSummary(kind, name, None, {})
+
+
+def examples_of_input(request_input: Any) -> list[Any]:
+    """Return the examples of a classify or regress request's `input`, without their shared context."""
+    kind = request_input.WhichOneof("kind")
+    return [] if kind is None else list(getattr(request_input, kind).examples)
+
+
+def _tensor_input(proto: Any) -> RecordInput:
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    try:
+        values = json_from_array(array_from_proto(proto).ravel()[:_SHOWN_VALUES])
+    except TfsError:  # a server will say what is wrong with it
+        values = []
+    return RecordInput(dtype_name(proto.dtype), shape, tuple(values))
+
+
+def _feature_input(feature: Any) -> RecordInput:
+    kind = feature.WhichOneof("kind")
+    values = list(getattr(feature, kind).value) if kind else []
+    dtype = {"bytes_list": "string", "float_list": "float32", "int64_list": "int64", None: "unknown"}[kind]
+    shown = values[:_SHOWN_VALUES]
+    if dtype == "string":
+        shown = json_from_array(np.array(shown, dtype=object))
+    elif dtype == "float32":
+        shown = json_from_array(np.array(shown, dtype=np.float32))
+    return RecordInput(dtype, (len(values),), tuple(shown))

@@ -2,8 +2,14 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import jsonschema
 import pytest
+
+from tfs.savedmodel.protos import graph_pb2
+
+_SCHEMA = Path(__file__).parents[2] / "docs" / "inspect.schema.json"
 
 
 def test_tables_name_signatures_sizes_and_ops(tfs, exported):
@@ -18,20 +24,84 @@ def test_tables_name_signatures_sizes_and_ops(tfs, exported):
     assert ["Conv2D", "2"] in rows or ["Conv2D", "1"] in rows
 
 
-def test_json_has_every_key_always(tfs, exported):
-    done = tfs("inspect", exported, "--json")
+def test_all_adds_functions_variables_and_ops(tfs, exported):
+    done = tfs("inspect", exported, "--all")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
+    assert ["signatures.words", "text=string[?], up=bool[]", "half=float16[?], text=string[?]"] in rows
+    kernel = ["float32", "[3, 3, 1, 4]", "144 B"]
+    assert kernel in [row[1:] for row in rows if row and row[0].endswith("conv2d/kernel")]
+
+
+def test_json_is_what_the_published_schema_says(tfs, exported, tmp_path):
+    schema = tfs("inspect", "--schema").stdout
+    assert schema == _SCHEMA.read_text(), f"run `tfs inspect --schema > {_SCHEMA}`"
+    validator = jsonschema.Draft202012Validator(json.loads(schema))
+    version = shutil.copytree(exported, tmp_path / "1")
+    assert tfs("warmup", version, "--synthetic", "--records", "2").returncode == 0
+    done = tfs("inspect", version, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
-    assert list(result) == [
-        *("path", "tags", "tensorflow_version", "graph_size", "variables_size", "nodes", "functions"),
-        *("function_nodes", "signatures", "assets", "ops", "custom_ops", "warmup", "problems"),
-    ]
+    validator.validate(result)
     assert result["signatures"]["words"]["outputs"]["half"] == {
         "dtype": "float16",
         "shape": [None],
         "tensor": "PartitionedCall:0",
+        "components": [],
     }
-    assert result["problems"] == []
+    assert (result["kind"], result["problems"], result["denied_ops"]) == ("saved_model", [], [])
+    validator.validate(json.loads(tfs("inspect", exported, "--diff", version, "--json").stdout))
+    validator.validate(json.loads(tfs("inspect", exported, "--request", "--json").stdout))
+    for key in ("path", "ops", "warmup"):
+        with pytest.raises(jsonschema.ValidationError):
+            validator.validate({name: value for name, value in result.items() if name != key})
+
+
+def test_the_schema_says_what_each_key_means():
+    definitions = json.loads(_SCHEMA.read_text())["$defs"]
+    bare = [
+        f"{name}.{key}"
+        for name, definition in definitions.items()
+        for key, entry in definition["properties"].items()
+        if not entry.get("description")
+    ]
+    assert bare == []
+
+
+def test_several_paths_are_shown_and_those_that_fail_are_told(tfs, exported, tmp_path):
+    done = tfs("inspect", exported, tmp_path / "none", exported, "--json")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: `{tmp_path}/none` does not exist")
+    assert [entry["path"] for entry in json.loads(done.stdout)] == [str(exported)] * 2
+
+
+def test_diff_ends_with_one_when_clients_would_break(tfs, exported, tmp_path):
+    done = tfs("inspect", exported, "--diff", exported)
+    assert (done.returncode, done.stdout) == (0, f"{exported} -> {exported}: compatible\n")
+    older = shutil.copytree(exported, tmp_path / "1")
+    # The same length, so that the file stays one: the alias of an output becomes another.
+    data = (older / "saved_model.pb").read_bytes()
+    (older / "saved_model.pb").write_bytes(data.replace(b"classes", b"klasses"))
+    done = tfs("inspect", exported, "--diff", older)
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{older} -> {exported}: INCOMPATIBLE\n")
+    assert "│ signature │ serving_default │ INCOMPATIBLE: output `klasses` is gone │" in done.stdout
+
+
+def test_scan_ends_with_one_when_there_are_denied_ops(tfs, exported, tmp_path):
+    done = tfs("inspect", exported, "--scan")
+    assert (done.returncode, done.stdout) == (0, f"{exported}: no denied ops\n")
+    graph = graph_pb2.GraphDef()
+    graph.node.add(name="leak", op="ReadFile")
+    (tmp_path / "frozen.pb").write_bytes(graph.SerializeToString())
+    done = tfs("inspect", exported, tmp_path / "frozen.pb", "--scan")
+    assert done.returncode == 1
+    assert "│ ReadFile │ leak │             │ file access │" in done.stdout
+
+
+def test_wrong_usage_exits_with_two(tfs, exported):
+    for arguments in ([], [exported, "--url", "grpc://h/m"], [exported, exported, "--diff", exported]):
+        done = tfs("inspect", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_one_signature_can_be_asked_for(tfs, exported):
@@ -50,12 +120,16 @@ def test_warm_up_records_are_listed(tfs, exported, tmp_path):
         {
             "kind": "predict",
             "signature_name": "words",
-            "inputs": {"text": {"dtype": "string", "shape": [1]}, "up": {"dtype": "bool", "shape": []}},
+            "examples": None,
+            "inputs": {
+                "text": {"dtype": "string", "shape": [1], "first_values": ["the"]},
+                "up": {"dtype": "bool", "shape": [], "first_values": [True]},
+            },
         }
     ]
     table = tfs("inspect", version, "--warmup").stdout
     assert "records: 1 (words 1)" in table
-    assert "│ 0      │ predict │ words     │ text  │ string │ [1]   │" in table
+    assert '│ 0      │ predict │ words     │ text  │ string │ [1]   │ "the"  │' in table
 
 
 def test_a_base_path_lists_its_versions(tfs, exported):
