@@ -12,22 +12,23 @@ def test_the_result_is_json_on_stdout_and_nothing_on_stderr(tfs, model_file, tmp
         "signatures": {
             "serving_default": {
                 "method_name": "tensorflow/serving/predict",
+                "defaults": {},
                 "inputs": {
                     "images": {
-                            "dtype": "float32",
-                            "shape": [None, 8, 8, 1],
-                            "tensor": "serving_default_images:0",
-                            "components": [],
-                        }
+                        "dtype": "float32",
+                        "shape": [None, 8, 8, 1],
+                        "tensor": "serving_default_images:0",
+                        "components": [],
+                    }
                 },
                 "outputs": {
-                        "scores": {
-                            "dtype": "float32",
-                            "shape": [None, 10],
-                            "tensor": "StatefulPartitionedCall:0",
-                            "components": [],
-                        }
-                    },
+                    "scores": {
+                        "dtype": "float32",
+                        "shape": [None, 10],
+                        "tensor": "StatefulPartitionedCall:0",
+                        "components": [],
+                    }
+                },
             }
         },
     }
