@@ -9,7 +9,8 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from tfs.serve.options import Flag, ServerOptions
+from tfs.savedmodel.errors import TfsError
+from tfs.serve.options import Flag, LogFormat, ServerOptions
 
 __all__ = ["register"]
 
@@ -94,14 +95,18 @@ def _normalised(arg: str) -> str:
 
 
 def _serve(*, version: bool, **flags: Any) -> None:
+    from tfs.serve.log_lines import configure_logging
     from tfs.serve.process import serve_until_terminated
 
-    logging.basicConfig(
-        stream=sys.stderr, format="%(asctime)s %(levelname)-5s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
-    )
-    logging.getLogger("tfs").setLevel(logging.INFO)
+    configure_logging(flags["log_format"])
     values = {name: value is _Switch.TRUE if isinstance(value, _Switch) else value for name, value in flags.items()}
-    serve_until_terminated(**values)
+    try:
+        serve_until_terminated(**values)
+    except TfsError as error:
+        if flags["log_format"] is LogFormat.TEXT:
+            raise
+        logging.getLogger(__name__).error("%s", error, exc_info="--debug" in sys.argv)
+        raise typer.Exit(error.exit_code) from error
 
 
 def register(app: typer.Typer) -> None:

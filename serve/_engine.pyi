@@ -138,6 +138,7 @@ class Engine:
         tensor_content: bool = False,
         cors: bool = False,
         metrics_path: str | None = None,
+        access_log: bool = False,
         http2: Mapping[str, int] = ...,
         reload_config: Callable[[bytes], tuple[int, str]] | None = None,
         descriptors: Callable[[], bytes] | None = None,
@@ -155,6 +156,7 @@ class Engine:
             tensor_content: Predict replies carry numbers as `tensor_content`.
             cors: REST replies allow web pages of any origin to read them.
             metrics_path: where REST shows the metrics to Prometheus; None shows them nowhere.
+            access_log: each request, but for health checks, leaves a line of JSON on stderr.
             http2: limits of the gRPC listeners; any of keepalive_time_ms, keepalive_timeout_ms, max_connection_age_ms,
                 max_connection_age_grace_ms, max_concurrent_streams, max_receive_message_bytes. Left out is no limit.
             reload_config: called with each serialized `ReloadConfigRequest`, on a thread of its own; it may block, and

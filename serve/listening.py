@@ -8,7 +8,7 @@ from tfs.serve._engine import Addresses, Engine, EngineError
 from tfs.serve.channel_arguments import http2_settings
 from tfs.serve.codes import Code
 from tfs.serve.descriptors import service_descriptors
-from tfs.serve.options import ServerOptions
+from tfs.serve.options import LogFormat, ServerOptions
 from tfs.serve.served_models import ServedModels
 from tfs.serve.text_protos import config_message, parse_text, read_config_text
 
@@ -84,6 +84,7 @@ def listen(
             tensor_content=options.enable_serialization_as_tensor_content,
             cors=options.rest_api_enable_cors_support,
             metrics_path=metrics_path,
+            access_log=options.log_format == LogFormat.JSON,
             http2=http2_settings(options.grpc_channel_arguments),
             reload_config=served.reload,
             descriptors=service_descriptors,

@@ -286,7 +286,8 @@ class Manager:
 
 
 def _log(model: ModelVersions, version: Version, text: str, level: int = logging.INFO) -> None:
-    _logger.log(level, "%s version %d: %s", model.name, version.number, text)
+    subject = {"model": model.name, "version": version.number}
+    _logger.log(level, "%s version %d: %s", model.name, version.number, text, extra=subject)
 
 
 def _status(failure: Exception) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from typing import Annotated, get_args, get_type_hints
 
 from tfs.savedmodel.errors import UsageError
 
-__all__ = ["DeviceChoice", "Flag", "ServerOptions", "Transition"]
+__all__ = ["DeviceChoice", "Flag", "LogFormat", "ServerOptions", "Transition"]
 
 _MODEL = "Model"
 _VERSIONS = "Versions and loading"
@@ -52,6 +52,13 @@ class Transition(str, Enum):
 
     AVAILABILITY_PRESERVING = "availability_preserving"
     RESOURCE_PRESERVING = "resource_preserving"
+
+
+class LogFormat(str, Enum):
+    """What the lines of the log look like."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class DeviceChoice(str, Enum):
@@ -206,10 +213,14 @@ class ServerOptions:
     enable_profiler: Annotated[bool, Flag(_EXECUTION, "Accepted; there is no profiler service here.", _PROFILER)] = (
         False
     )
+    skip_initialize_tpu: Annotated[bool, Flag(_EXECUTION, "Accepted.", "TPUs are not supported")] = False
+
+    log_format: Annotated[
+        LogFormat, Flag(_LOGS, "json writes each line of the log as a JSON object, and a line for each request.")
+    ] = LogFormat.TEXT
     request_log_max_bytes: Annotated[
         int, Flag(_LOGS, "What the request log of a filename_prefix may take on disk; the oldest files make room.")
     ] = 1 << 30
-    skip_initialize_tpu: Annotated[bool, Flag(_EXECUTION, "Accepted.", "TPUs are not supported")] = False
 
     def __post_init__(self) -> None:
         if not self.model_config_file:

@@ -15,7 +15,7 @@ from tfs.serve.devices import check_devices
 from tfs.serve.execution import Execution, execution_of
 from tfs.serve.listening import listen, metrics_path_of, tls_of
 from tfs.serve.manager import LoadOptions, Manager
-from tfs.serve.options import ServerOptions, Transition
+from tfs.serve.options import LogFormat, ServerOptions, Transition
 from tfs.serve.request_logs import RequestLogs, check_writable
 from tfs.serve.served_models import ServedModels
 from tfs.serve.source import Source
@@ -128,7 +128,7 @@ class Server:
         execution, tls, metrics_path = execution_of(options), tls_of(options), metrics_path_of(options)
         for line in options.without_effect():
             _logger.warning("%s", line)
-        self._engine = new_engine(execution)
+        self._engine = new_engine(execution, quiet=options.log_format == LogFormat.JSON)
         check_devices(self._engine.tensorflow_version, self._engine.devices, options)
         data_plane = FetchingDataPlane(BatchingDataPlane(self._engine, execution.batching), self._storage)
         self._manager = Manager(data_plane, _load_options(options, execution))

@@ -15,15 +15,20 @@ __all__ = ["new_engine"]
 _logger = logging.getLogger(__name__)
 
 
-def new_engine(execution: Execution) -> Engine:
+def new_engine(execution: Execution, *, quiet: bool = False) -> Engine:
     """Open TensorFlow's library and return an engine with nothing loaded.
+
+    Args:
+        execution: how models are run.
+        quiet: keep TensorFlow from writing warnings and errors to stderr; what a request or a load fails of is told
+            anyway. TF_CPP_MIN_LOG_LEVEL in the environment wins.
 
     Raises:
         TfsError: there is no TensorFlow that can be used.
     """
     # Quiet unless the user wants TensorFlow's chatter. Its greeting comes before the level counts.
     greeting = nullcontext() if "TF_CPP_MIN_LOG_LEVEL" in os.environ else hold_back_native_log()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if quiet else "1")
     # A thread pool per session, so that each model can be executed in the way that is fastest for it.
     os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
     library = tensorflow_library()

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
+use crate::access_log::{AccessLog, Notes};
 use crate::batching::{BatchThreads, Batching, BatchingOptions};
 use crate::error::{Code, Error, Result};
 use crate::health::HealthTable;
@@ -211,7 +212,10 @@ impl Engine {
         if listeners.is_some() {
             return Err(Error::new(Code::FailedPrecondition, "this engine listens already"));
         }
+        let access_log = options.answering.access_log.then(AccessLog::start).transpose();
         let serving = Serving {
+            access_log: access_log.map_err(|error| runtime_error(&error))?,
+            notes: Notes::default(),
             routes: Arc::clone(&self.routes),
             run_threads: self.run_threads.clone(),
             metrics: Arc::clone(&self.metrics),

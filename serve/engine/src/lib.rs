@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(feature = "python"), allow(dead_code))]
 
+mod access_log;
 mod background;
 mod batching;
 mod call;

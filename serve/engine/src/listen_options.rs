@@ -61,6 +61,8 @@ pub struct Answering {
     pub metrics_path: Option<String>,
     /// The largest gRPC message that is read.
     pub max_message_bytes: Option<usize>,
+    /// Whether each request leaves a line of JSON on stderr.
+    pub access_log: bool,
     /// Whether REST replies allow web pages of any origin to read them.
     pub cors: bool,
 }

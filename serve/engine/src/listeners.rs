@@ -10,6 +10,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 
+use crate::access_log::AccessLog;
 use crate::error::{Error, Result};
 use crate::listen_options::ListenOptions;
 use crate::report::{Level, Report};
@@ -22,6 +23,7 @@ pub struct Listeners {
     pub rest: Option<SocketAddr>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
+    access_log: Option<AccessLog>,
 }
 
 impl Listeners {
@@ -33,7 +35,13 @@ impl Listeners {
         report: &Report,
     ) -> Result<Listeners> {
         let stop = CancellationToken::new();
-        let mut listeners = Listeners { grpc: None, rest: None, tasks: JoinSet::new(), stop: stop.clone() };
+        let mut listeners = Listeners {
+            grpc: None,
+            rest: None,
+            tasks: JoinSet::new(),
+            stop: stop.clone(),
+            access_log: serving.access_log.clone(),
+        };
         let services = grpc::Services {
             serving: serving.clone(),
             health,
@@ -74,14 +82,19 @@ impl Listeners {
         });
     }
 
-    /// Accept nothing new, wait up to `drain` for the requests under way, close. True if all were answered.
+    /// Accept nothing new, wait up to `drain` for the requests under way, close, write their lines. True if all were
+    /// answered.
     pub fn shutdown(mut self, runtime: &Handle, drain: Duration) -> bool {
         self.stop.cancel();
-        runtime.block_on(async {
+        let drained = runtime.block_on(async {
             let drained = tokio::time::timeout(drain, async { while self.tasks.join_next().await.is_some() {} }).await;
             self.tasks.shutdown().await;
             drained.is_ok()
-        })
+        });
+        if let Some(log) = self.access_log {
+            log.flush();
+        }
+        drained
     }
 }
 

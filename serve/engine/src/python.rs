@@ -159,6 +159,7 @@ impl Engine {
 
     #[pyo3(signature = (*, grpc, rest, grpc_socket = None, tls = None, rest_timeout_ms = 30_000,
                         check_method_name = false, tensor_content = false, cors = false, metrics_path = None,
+                        access_log = false,
                         http2 = HashMap::new(), reload_config = None,
                         descriptors = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
@@ -174,6 +175,7 @@ impl Engine {
         tensor_content: bool,
         cors: bool,
         metrics_path: Option<String>,
+        access_log: bool,
         http2: HashMap<String, u32>,
         reload_config: Option<Py<PyAny>>,
         descriptors: Option<Py<PyAny>>,
@@ -196,6 +198,7 @@ impl Engine {
                 tensor_content,
                 cors,
                 metrics_path,
+                access_log,
                 max_message_bytes: http2.get("max_receive_message_bytes").map(|n| *n as usize),
             },
             reload_config: reload_config

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::net::TcpListener;
 
+use crate::access_log::{AccessLog, Notes};
 use crate::batching::Batching;
 use crate::call::Call;
 use crate::error::{Code, Error, Result};
@@ -22,7 +23,7 @@ pub trait Reply<T>: FnOnce(&Servable, Vec<Tensor>) -> Result<T> + Send + 'static
 
 impl<T, F: FnOnce(&Servable, Vec<Tensor>) -> Result<T> + Send + 'static> Reply<T> for F {}
 
-/// Shared by all connections; cheap to clone.
+/// Shared by all connections, and cloned for each request, which costs next to nothing.
 #[derive(Clone)]
 pub struct Serving {
     pub routes: Arc<Routes>,
@@ -31,6 +32,10 @@ pub struct Serving {
     pub answering: Answering,
     /// Takes a new config; None if this server has a fixed one.
     pub reload_config: Option<ReloadConfig>,
+    /// None if requests leave no line.
+    pub access_log: Option<AccessLog>,
+    /// On the request that this clone answers.
+    pub notes: Notes,
 }
 
 impl Serving {

@@ -18,6 +18,7 @@ use crate::metrics::Entrypoint;
 use crate::request_log::Kind;
 use crate::servable::Servable;
 use crate::serving::Serving;
+use crate::signature::or_default;
 use crate::tensorflow::Tensor;
 
 /// PredictionService.Classify.
@@ -89,7 +90,8 @@ fn prepare_one(serving: &Serving, message: &Bytes, method: Method, model: &mut S
     let request = super::parse::<ExamplesRequest>(message)?;
     let spec = request.model_spec.ok_or_else(|| Error::invalid("Missing ModelSpec"))?;
     model.push_str(&spec.name);
-    let servable = serving.routes.resolve(&spec.name, super::version_choice(&spec))?;
+    let servable = super::resolve(serving, &spec)?;
+    serving.notes.signature(or_default(&spec.signature_name));
     let check_method_name = serving.answering.check_method_name;
     let capture = servable.log.capture(Kind::of(method), || Ok(message.clone()));
     let decode = move |servable: &Servable| {
@@ -111,7 +113,7 @@ fn prepare_one(serving: &Serving, message: &Bytes, method: Method, model: &mut S
 fn prepare_several(serving: &Serving, message: &Bytes) -> Prepared {
     let request = super::parse::<MultiInferenceRequest>(message)?;
     let first = request.tasks.first().and_then(|task| task.model_spec.clone()).unwrap_or_default();
-    let servable = serving.routes.resolve(&first.name, super::version_choice(&first))?;
+    let servable = super::resolve(serving, &first)?;
     let check_method_name = serving.answering.check_method_name;
     let metrics = Arc::clone(&serving.metrics);
     let capture = servable.log.capture(Kind::MultiInference, || Ok(message.clone()));

@@ -31,7 +31,7 @@ fn metadata(serving: &Serving, message: &Bytes) -> Result<GetModelMetadataRespon
     if let Some(field) = request.metadata_field.iter().find(|field| *field != "signature_def") {
         return Err(Error::invalid(format!("Metadata field {field} is not supported")));
     }
-    let servable = serving.routes.resolve(&spec.name, super::version_choice(&spec))?;
+    let servable = super::resolve(serving, &spec)?;
     let signatures = Any {
         type_url: "type.googleapis.com/tensorflow.serving.SignatureDefMap".to_owned(),
         value: Bytes::copy_from_slice(servable.signature_def_map()),

@@ -1,5 +1,6 @@
 //! The gRPC listener: PredictionService, ModelService and grpc.health.v1.
 
+mod access;
 mod codec;
 mod deadline;
 mod inference;
@@ -11,6 +12,7 @@ pub mod reflection;
 mod session_service;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
@@ -23,6 +25,9 @@ use tonic_health::server::HealthService;
 
 use crate::error::{Code, Error, Result};
 use crate::listen_options::{Http2, ListenOptions};
+use crate::messages::ModelSpec;
+use crate::routing::VersionChoice;
+use crate::servable::Servable;
 use crate::serving::Serving;
 
 /// Protobuf's own limit on a message, which is upstream's only one.
@@ -143,19 +148,27 @@ macro_rules! service {
             }
 
             fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
-                let serving = self.0.clone();
+                let mut serving = self.0.clone();
                 Box::pin(async move {
+                    let line = $crate::grpc::access::begin(&mut serving, &request);
+                    let notes = serving.notes.clone();
                     let limit = serving.answering.max_message_bytes.unwrap_or($crate::grpc::MAX_MESSAGE_BYTES);
                     let mut grpc = tonic::server::Grpc::new($crate::grpc::codec::Raw)
                         .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
                         .max_decoding_message_size(limit);
-                    Ok(match request.uri().path() {
-                        $(concat!("/", $path, "/", $method) => grpc.unary($handler(serving), request).await,)*
+                    let response = match request.uri().path() {
+                        $(concat!("/", $path, "/", $method) => {
+                            grpc.unary($crate::grpc::access::Noted($handler(serving), notes), request).await
+                        })*
                         path => {
                             let message = format!("{path} is no method of this server");
                             tonic::Status::unimplemented(message).into_http()
                         }
-                    })
+                    };
+                    if let Some(line) = line {
+                        $crate::grpc::access::end(*line, &response);
+                    }
+                    Ok(response)
                 })
             }
         }
@@ -171,11 +184,15 @@ fn parse<M: prost::Message + Default>(message: &bytes::Bytes) -> Result<M> {
     })
 }
 
-fn version_choice(spec: &crate::messages::ModelSpec) -> crate::routing::VersionChoice<'_> {
-    use crate::routing::VersionChoice;
-    match (&spec.version, &spec.version_label) {
+/// Pin the servable that a ModelSpec means.
+fn resolve(serving: &Serving, spec: &ModelSpec) -> Result<Arc<Servable>> {
+    serving.notes.model(&spec.name);
+    let choice = match (&spec.version, &spec.version_label) {
         (Some(version), _) => VersionChoice::Number(version.value),
         (None, Some(label)) => VersionChoice::Label(label),
         (None, None) => VersionChoice::Latest,
-    }
+    };
+    let servable = serving.routes.resolve(&spec.name, choice)?;
+    serving.notes.servable(&servable);
+    Ok(servable)
 }

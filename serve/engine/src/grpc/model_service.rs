@@ -32,6 +32,7 @@ impl UnaryService<Bytes> for GetModelStatus {
 fn status(serving: &Serving, message: &Bytes) -> Result<GetModelStatusResponse> {
     let request = super::parse::<GetModelStatusRequest>(message)?;
     let spec = request.model_spec.ok_or_else(|| Error::invalid("Missing ModelSpec"))?;
+    serving.notes.model(&spec.name);
     let version = spec.version.map(|version| version.value);
     Ok(GetModelStatusResponse { model_version_status: serving.routes.states(&spec.name, version)? })
 }

@@ -16,6 +16,7 @@ use crate::request_log::Kind;
 use crate::routing::VersionChoice;
 use crate::servable::Servable;
 use crate::serving::Serving;
+use crate::signature::or_default;
 use crate::tensorflow::Tensor;
 
 /// PredictionService.Predict.
@@ -42,6 +43,8 @@ async fn answer(serving: &Serving, message: Bytes, deadline: Option<Instant>, mo
     let servable = {
         let request = PredictRequest::parse(&message)?;
         model.push_str(request.model);
+        serving.notes.model(request.model);
+        serving.notes.signature(or_default(request.signature));
         if !request.has_spec {
             return Err(Error::invalid("Missing ModelSpec"));
         }
@@ -52,6 +55,7 @@ async fn answer(serving: &Serving, message: Bytes, deadline: Option<Instant>, mo
         };
         serving.routes.resolve(request.model, choice)?
     };
+    serving.notes.servable(&servable);
     let as_content = serving.answering.tensor_content;
     let capture = servable.log.capture(Kind::Predict, || Ok(message.clone()));
     let decode = move |servable: &Servable| {

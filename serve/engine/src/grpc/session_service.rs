@@ -34,7 +34,7 @@ impl UnaryService<Bytes> for SessionRun {
             let message = request.into_inner();
             let request = super::parse::<SessionRunRequest>(&message)?;
             let spec = request.model_spec.clone().ok_or_else(|| Error::invalid("Missing ModelSpec"))?;
-            let servable = serving.routes.resolve(&spec.name, super::version_choice(&spec))?;
+            let servable = super::resolve(&serving, &spec)?;
             let capture = servable.log.capture(Kind::SessionRun, || Ok(message.clone()));
             let work = move |servable: &Servable| {
                 let reply = run(servable, &request)?;

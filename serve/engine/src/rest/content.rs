@@ -14,6 +14,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 
+use crate::access_log::Notes;
 use crate::error::{Error, Result};
 
 /// The largest body that is read; the same as for a gRPC message.
@@ -26,12 +27,13 @@ const MAX_UNPACKED_BYTES: u64 = 100 << 20;
 const MIN_PACKED_BYTES: usize = 1024;
 
 /// The body of a request, unpacked. A gzip body that cannot be read, or is too large, counts as empty, as upstream.
-pub async fn read(request: Request<Incoming>) -> Result<Bytes> {
+pub async fn read(request: Request<Incoming>, notes: &Notes) -> Result<Bytes> {
     let packed = request.headers().get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes() == b"gzip");
     let body = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await;
     let body = body
         .map(|body| body.to_bytes())
         .map_err(|error| Error::invalid(format!("cannot read the request's body: {error}")))?;
+    notes.received(body.len());
     Ok(if packed { unpack(&body).unwrap_or_default() } else { body })
 }
 

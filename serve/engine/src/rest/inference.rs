@@ -16,6 +16,7 @@ use crate::messages::{ClassificationResult, ExamplesRequest, ModelSpec, Regressi
 use crate::request_log::Kind;
 use crate::servable::Servable;
 use crate::serving::{Reply, Serving};
+use crate::signature::or_default;
 use crate::tensor::encode_number::write_single;
 use crate::tensorflow::Tensor;
 use crate::wire::write_bytes;
@@ -24,7 +25,9 @@ pub async fn answer(serving: &Serving, target: &Target, method: Method, text: By
     // Body and examples come before the model: malformed ones are the client's first mistake.
     let name = if method == Method::Classify { "classify" } else { "regress" };
     let request = examples::parse(&text, name)?;
+    serving.notes.signature(or_default(&request.signature));
     let servable = serving.routes.resolve(&target.model, target.choice())?;
+    serving.notes.servable(&servable);
     let deadline = serving.answering.rest_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let check_method_name = serving.answering.check_method_name;
     let decode = move |servable: &Servable| decode(servable, method, &request, check_method_name);

@@ -13,6 +13,7 @@ use crate::tensorflow::DataType;
 
 pub fn answer(serving: &Serving, target: &Target) -> Result<Vec<u8>> {
     let servable = serving.routes.resolve(&target.model, target.choice())?;
+    serving.notes.servable(&servable);
     let signatures = servable
         .definitions()
         .iter()

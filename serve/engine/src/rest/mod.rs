@@ -11,11 +11,12 @@ mod predict;
 mod status;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -23,6 +24,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::access_log::Subject;
 use crate::error::{Code, Error, Result};
 use crate::json::write_string;
 use crate::metrics::{Api, Entrypoint};
@@ -37,10 +39,10 @@ pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationTo
     let connections = GracefulShutdown::new();
     let http = auto::Builder::new(TokioExecutor::new());
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(_) => {
                     // Out of file descriptors, mostly: wait for some to be closed instead of spinning.
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -51,7 +53,7 @@ pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationTo
         // Only a hint to the kernel; a connection that refuses it will fail by itself.
         let _ = stream.set_nodelay(true);
         let serving = serving.clone();
-        let service = service_fn(move |request| answer(serving.clone(), request));
+        let service = service_fn(move |request| answer(serving.clone(), peer, request));
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service).into_owned());
         // An error ends this connection only: the client broke it off or spoke no HTTP.
         tokio::spawn(async move { drop(connection.await) });
@@ -61,24 +63,43 @@ pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationTo
 }
 
 async fn answer(
-    serving: Serving,
+    mut serving: Serving,
+    peer: SocketAddr,
     request: Request<Incoming>,
 ) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
+    let line = serving.access_log.as_ref().map(|log| {
+        let path = Some(path_of(request.uri()).to_owned());
+        log.begin(Subject { protocol: "http", method: request.method().to_string(), path, peer: Some(peer) })
+    });
+    serving.notes = line.as_ref().map(|line| line.notes()).unwrap_or_default();
+    let (code, response) = respond(&serving, request).await;
+    if let Some(line) = line {
+        serving.notes.sent(response.body().size_hint().exact().unwrap_or_default() as usize);
+        line.end(code.map_or("OK", Code::name), Some(response.status().as_u16()));
+    }
+    Ok(response)
+}
+
+/// Answer a request; the code is None if it succeeded.
+async fn respond(serving: &Serving, request: Request<Incoming>) -> (Option<Code>, Response<Full<Bytes>>) {
     let accepts_gzip = content::accepts_gzip(request.headers());
     if serving.answering.metrics_path.as_deref() == Some(request.uri().path()) && request.method() == Method::GET {
-        return Ok(content::metrics(serving.metrics.text()));
+        let page = serving.metrics.text();
+        return (page.as_ref().err().map(|error| error.code), content::metrics(page));
     }
     let is_api = path_of(request.uri()).get(..API.len()).is_some_and(|start| start.eq_ignore_ascii_case(API));
     if is_api && request.method() == Method::OPTIONS {
-        return Ok(content::preflight(request.headers(), serving.answering.cors));
+        let response = content::preflight(request.headers(), serving.answering.cors);
+        return ((!response.status().is_success()).then_some(Code::InvalidArgument), response);
     }
-    let (status, body) = match handle(&serving, request, is_api).await {
-        Ok(body) => (StatusCode::OK, body),
+    let (code, status, body) = match handle(serving, request, is_api).await {
+        Ok(body) => (None, StatusCode::OK, body),
         Err(error) => {
             let mut body = b"{ \"error\": ".to_vec();
             write_string(&mut body, error.message.as_bytes());
             body.extend_from_slice(b" }");
-            (StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
+            let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (Some(error.code), status, body)
         }
     };
     let mut response = content::response(body, accepts_gzip);
@@ -86,7 +107,7 @@ async fn answer(
     if serving.answering.cors {
         content::allow_any_origin(response.headers_mut());
     }
-    Ok(response)
+    (code, response)
 }
 
 async fn handle(serving: &Serving, request: Request<Incoming>, is_api: bool) -> Result<Vec<u8>> {
@@ -101,6 +122,7 @@ async fn handle(serving: &Serving, request: Request<Incoming>, is_api: bool) -> 
     let reply = match target {
         Ok(target) => {
             measured.model.push_str(&target.model);
+            serving.notes.model(&target.model);
             answer_target(serving, &target, request).await
         }
         Err(error) => Err(error),
@@ -111,9 +133,11 @@ async fn handle(serving: &Serving, request: Request<Incoming>, is_api: bool) -> 
 
 async fn answer_target(serving: &Serving, target: &Target, request: Request<Incoming>) -> Result<Vec<u8>> {
     match (request.method().clone(), target.verb) {
-        (Method::POST, Verb::Predict) => predict::answer(serving, target, content::read(request).await?).await,
+        (Method::POST, Verb::Predict) => {
+            predict::answer(serving, target, content::read(request, &serving.notes).await?).await
+        }
         (Method::POST, Verb::Infer(method)) => {
-            inference::answer(serving, target, method, content::read(request).await?).await
+            inference::answer(serving, target, method, content::read(request, &serving.notes).await?).await
         }
         (Method::GET, Verb::Status) => status::answer(serving, target),
         (Method::GET, Verb::Metadata) => metadata::answer(serving, target),

@@ -20,8 +20,10 @@ use crate::tensorflow::{Endpoint, Tensor};
 
 pub async fn answer(serving: &Serving, target: &Target, text: Bytes) -> Result<Vec<u8>> {
     // Malformed JSON is the client's first mistake, also for a model that is not there.
-    Body::parse(&text)?;
+    let body = Body::parse(&text)?;
+    serving.notes.signature(or_default(&body.signature));
     let servable = serving.routes.resolve(&target.model, target.choice())?;
+    serving.notes.servable(&servable);
     let deadline = serving.answering.rest_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     serving.execute(servable, text.len(), deadline, move |servable| decode(servable, &text)).await
 }

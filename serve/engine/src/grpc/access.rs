@@ -1,0 +1,71 @@
+//! Lines of the access log for gRPC calls.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tonic::body::Body;
+use tonic::server::UnaryService;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::{Request, Response, Status};
+
+use crate::access_log::{Line, Notes, Subject};
+use crate::error::Code;
+use crate::serving::Serving;
+
+/// Begin the line of a call, if there is a log, and let `serving` note what is found out about it.
+pub fn begin(serving: &mut Serving, request: &http::Request<Body>) -> Option<Box<Line>> {
+    let log = serving.access_log.as_ref()?;
+    let connection = request.extensions();
+    let tcp = connection
+        .get::<TcpConnectInfo>()
+        .or_else(|| connection.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref));
+    let line = log.begin(Subject {
+        protocol: "grpc",
+        method: request.uri().path().to_owned(),
+        path: None,
+        peer: tcp.and_then(TcpConnectInfo::remote_addr),
+    });
+    serving.notes = line.notes();
+    Some(line)
+}
+
+/// Write the line of a call that is answered.
+pub fn end(line: Line, response: &http::Response<Body>) {
+    // An error comes in the headers; a reply says OK in the trailers, after its message.
+    let failed = Status::from_header_map(response.headers()).filter(|status| status.code() != tonic::Code::Ok);
+    line.end(failed.map_or("OK", |status| Code::from_number(status.code() as i32).name()), None);
+}
+
+/// A handler whose messages are measured.
+pub struct Noted<H>(pub H, pub Notes);
+
+impl<H> UnaryService<Bytes> for Noted<H>
+where
+    H: UnaryService<Bytes, Response = Vec<u8>>,
+    H::Future: Unpin,
+{
+    type Response = Vec<u8>;
+    type Future = NotedReply<H::Future>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        self.1.received(request.get_ref().len());
+        NotedReply(self.0.call(request), self.1.clone())
+    }
+}
+
+/// The reply of a `Noted` handler.
+pub struct NotedReply<F>(F, Notes);
+
+impl<F: Future<Output = Result<Response<Vec<u8>>, Status>> + Unpin> Future for NotedReply<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = ready!(Pin::new(&mut self.0).poll(context));
+        if let Ok(reply) = &reply {
+            self.1.sent(reply.get_ref().len());
+        }
+        Poll::Ready(reply)
+    }
+}
