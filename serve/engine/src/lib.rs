@@ -29,6 +29,7 @@ mod request_log;
 mod rest;
 mod routing;
 mod run_threads;
+mod scheduling;
 mod servable;
 mod serving;
 mod signature;

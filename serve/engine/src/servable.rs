@@ -15,6 +15,7 @@ use crate::graph_ops::has_rank_critical_op;
 use crate::messages::{Int64Value, MetaGraphDef, ModelSpec, SignatureDef};
 use crate::metrics::{Api, InFlight, Metrics, SessionRuns, micros};
 use crate::request_log::ModelLog;
+use crate::run_threads::RunQueue;
 use crate::signature::{Port, Signature, or_default};
 use crate::tensorflow::{Endpoint, Session, SessionOptions, Tensor};
 use crate::wire::{Fields, Value, write_bytes};
@@ -50,6 +51,8 @@ pub struct Servable {
     rank_critical: bool,
     metrics: ServableMetrics,
     batching: Option<Arc<Batching>>,
+    /// Where its requests wait for a thread if they run alone.
+    pub run_queue: RunQueue,
     /// Moving average of run times in nanoseconds; the start value sends the first requests to the run threads.
     average_run: AtomicU32,
 }
@@ -88,6 +91,7 @@ impl Servable {
                 session_runs: metrics.session_runs.clone(),
             },
             batching,
+            run_queue: RunQueue::default(),
             average_run: AtomicU32::new(u32::MAX),
         })
     }

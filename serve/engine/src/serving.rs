@@ -14,7 +14,8 @@ use crate::listen_options::Answering;
 use crate::metrics::Metrics;
 use crate::reload::ReloadConfig;
 use crate::routing::Routes;
-use crate::run_threads::{RunThreads, guarded};
+use crate::run_threads::RunThreads;
+use crate::scheduling::guarded;
 use crate::servable::{INLINE_MAX_BYTES, Servable};
 use crate::tensorflow::Tensor;
 
@@ -82,7 +83,7 @@ impl Serving {
         if servable.runs_inline(request_bytes) {
             return guarded(|| work(&servable));
         }
-        self.run_threads.run(deadline, move || work(&servable)).await
+        self.on_run_thread(servable, deadline, work).await
     }
 
     async fn execute_in_batch<T, D, R>(
@@ -101,8 +102,7 @@ impl Serving {
         let (call, reply) = if request_bytes <= INLINE_MAX_BYTES {
             guarded(|| decode(servable))?
         } else {
-            let servable = Arc::clone(servable);
-            self.run_threads.run(deadline, move || decode(&servable)).await?
+            self.on_run_thread(Arc::clone(servable), deadline, decode).await?
         };
         let (api, start) = (call.api, Instant::now());
         let tensors = batching.run(servable, call, deadline).await;
@@ -111,8 +111,17 @@ impl Serving {
         if tensors.iter().map(Tensor::byte_len).sum::<usize>() <= INLINE_MAX_BYTES {
             return guarded(|| reply(servable, tensors));
         }
-        let servable = Arc::clone(servable);
-        self.run_threads.run(deadline, move || reply(&servable, tensors)).await
+        self.on_run_thread(Arc::clone(servable), deadline, move |servable| reply(servable, tensors)).await
+    }
+
+    /// Do `work` on a run thread, when the turn of the version's requests has come.
+    async fn on_run_thread<T, F>(&self, servable: Arc<Servable>, deadline: Option<Instant>, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Servable) -> Result<T> + Send + 'static,
+    {
+        let queue = servable.run_queue.clone();
+        self.run_threads.run(&queue, deadline, move || work(&servable)).await
     }
 }
 

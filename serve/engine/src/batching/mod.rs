@@ -7,8 +7,6 @@ mod blocks;
 mod merge;
 mod metrics;
 mod options;
-mod pool;
-mod queue;
 mod run;
 mod task;
 
@@ -18,27 +16,39 @@ use std::time::Instant;
 
 pub use metrics::BatchMetrics;
 pub use options::BatchingOptions;
-pub use pool::BatchThreads;
 
 use crate::call::Call;
 use crate::error::{Code, Error, Result};
 use crate::run_threads::deadline_exceeded;
+use crate::scheduling::{Costs, Limits, Pool, Refusal};
 use crate::servable::Servable;
 use crate::tensorflow::Tensor;
-use queue::Limits;
-use task::{Task, Waiting};
+use task::{Task, TaskPiece, Waiting};
+
+/// The threads that run batches, one pool for every model and version.
+pub struct BatchThreads {
+    pool: Pool<TaskPiece>,
+    metrics: BatchMetrics,
+}
+
+impl BatchThreads {
+    pub fn start(count: usize, name: &str, metrics: BatchMetrics) -> std::io::Result<BatchThreads> {
+        Ok(BatchThreads { pool: Pool::start(count, name)?, metrics })
+    }
+}
 
 /// How one version batches.
 pub struct Batching {
     options: BatchingOptions,
     limits: Limits,
-    pool: Arc<BatchThreads>,
+    costs: Costs,
+    threads: Arc<BatchThreads>,
 }
 
 impl Batching {
-    pub fn new(options: BatchingOptions, pool: Arc<BatchThreads>) -> Result<Batching> {
+    pub fn new(options: BatchingOptions, threads: Arc<BatchThreads>) -> Result<Batching> {
         let limits = options.limits()?;
-        Ok(Batching { options, limits, pool })
+        Ok(Batching { options, limits, costs: Costs::default(), threads })
     }
 
     /// Run a call of `servable`, whose batching this is, together with others.
@@ -70,8 +80,31 @@ impl Batching {
 
     fn submit(self: &Arc<Self>, servable: &Arc<Servable>, call: Call, deadline: Option<Instant>) -> Result<Waiting> {
         let (piece, waiting) = Task::begin(Arc::clone(servable), Arc::clone(self), call, deadline)?;
-        self.pool.submit(piece)?;
+        self.threads.metrics.submitted(piece.task.rows);
+        self.threads.pool.submit(piece).map_err(refusal)?;
         Ok(waiting)
+    }
+}
+
+/// Upstream's words, as far as it knows the case.
+fn refusal(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::TooLarge { rows, largest } => {
+            Error::invalid(format!("Task size {rows} is larger than maximum input batch size {largest}"))
+        }
+        Refusal::Full(full) => Error::new(
+            Code::Unavailable,
+            format!(
+                "The batch scheduling queue to which this task was submitted is full; task size is {} but scheduling \
+                 capacity is only {} (num_enqueued_batches={}, max_enqueued_batches={}, open_batch_size={}, \
+                 max_execution_batch_size={})",
+                full.rows, full.capacity, full.batches, full.most_batches, full.open_batch_rows, full.largest_batch
+            ),
+        ),
+        Refusal::Late => {
+            Error::new(Code::ResourceExhausted, "Run() timeout would be exceeded while waiting in batching queue")
+        }
+        Refusal::Stopping => Error::new(Code::Unavailable, "the server is stopping"),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::queue::Limits;
 use crate::error::{Error, Result};
+use crate::scheduling::Limits;
 
 /// More than this is no end at all, and a point in time so far away could not be told.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -1,10 +1,11 @@
 //! Running a batch: merge, run, cut apart; and finding the request that is to blame when it fails.
 
+use std::time::Instant;
+
 use super::merge::{Misfit, check_rows, merge, slice};
-use super::metrics::BatchMetrics;
-use super::queue::Piece;
 use super::task::TaskPiece;
 use crate::error::{Code, Error};
+use crate::scheduling::Piece;
 use crate::tensorflow::Tensor;
 
 enum Failure {
@@ -17,14 +18,17 @@ enum Failure {
 }
 
 /// Run pieces of one queue as one batch and answer each of them.
-pub fn run(pieces: Vec<TaskPiece>, metrics: &BatchMetrics) {
-    pieces.iter().for_each(TaskPiece::start);
+pub fn run(pieces: Vec<TaskPiece>) {
+    for piece in &pieces {
+        piece.start();
+        piece.task.batching.threads.metrics.waited(piece.task.submitted.elapsed());
+    }
     let mut open = vec![pieces];
     while let Some(mut batch) = open.pop() {
         if batch.is_empty() {
             continue;
         }
-        match run_merged(&batch, metrics) {
+        match run_merged(&batch) {
             Ok(answers) => batch.iter().zip(answers).for_each(|(piece, outputs)| piece.succeed(outputs)),
             Err(Failure::One(index, error)) => {
                 batch.remove(index).fail(error);
@@ -49,13 +53,14 @@ fn is_of_an_input(error: &Error) -> bool {
 }
 
 /// One run; the outputs of each piece in the order of the task's fetches.
-fn run_merged(pieces: &[TaskPiece], metrics: &BatchMetrics) -> Result<Vec<Vec<Tensor>>, Failure> {
+fn run_merged(pieces: &[TaskPiece]) -> Result<Vec<Vec<Tensor>>, Failure> {
     let Some(first) = pieces.first() else { return Ok(Vec::new()) };
     let (servable, options) = (&first.task.servable, &first.task.batching.options);
     let fetches = &first.task.fetches;
     let rows = pieces.iter().map(Piece::rows).sum::<usize>();
     let size = options.padded_size(rows);
-    metrics.batch(rows, size);
+    let (start, batching) = (Instant::now(), &first.task.batching);
+    batching.threads.metrics.batch(rows, size);
     let only = (pieces.len() == 1 && first.is_whole() && size == rows).then_some(first);
     let outputs = match only {
         Some(piece) => {
@@ -70,6 +75,7 @@ fn run_merged(pieces: &[TaskPiece], metrics: &BatchMetrics) -> Result<Vec<Vec<Te
     };
     let outputs = outputs.map_err(Failure::Run)?;
     outputs.iter().try_for_each(|output| check_rows(output, size)).map_err(Failure::All)?;
+    batching.costs.note(rows, start.elapsed());
     if only.is_some() {
         return Ok(vec![outputs]);
     }

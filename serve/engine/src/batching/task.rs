@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::Batching;
 use super::merge::{Misfit, Rows, merge, slice};
-use super::queue::{Limits, Piece};
+use super::{Batching, refusal, run};
 use crate::call::{Call, Fed};
 use crate::error::{Error, Result};
+use crate::scheduling::{Fit, Limits, Piece, Refusal, Work};
 use crate::servable::Servable;
 use crate::tensorflow::{DataType, Endpoint, Tensor};
 
@@ -190,27 +190,45 @@ impl Piece for TaskPiece {
         self.rows.len()
     }
 
-    fn shares_queue(&self, other: &TaskPiece) -> bool {
-        let (one, other) = (&*self.task, &*other.task);
-        Arc::ptr_eq(&one.servable, &other.servable)
-            && one.fetches == other.fetches
-            && one.dtypes == other.dtypes
-            && one.endpoints().eq(other.endpoints())
+    fn group(&self) -> usize {
+        Arc::as_ptr(&self.task.servable).addr()
     }
 
-    fn is_dead(&self, now: Instant) -> bool {
-        let expired = self.task.deadline.is_some_and(|deadline| deadline <= now);
-        expired || self.task.progress().reply.as_ref().is_none_or(oneshot::Sender::is_closed)
+    fn shares_queue(&self, other: &TaskPiece) -> bool {
+        let (one, other) = (&*self.task, &*other.task);
+        one.fetches == other.fetches && one.dtypes == other.dtypes && one.endpoints().eq(other.endpoints())
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.task.progress().reply.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.task.deadline
     }
 
     fn limits(&self) -> &Limits {
         &self.task.batching.limits
     }
 
-    fn cut(&mut self, rows: usize) -> TaskPiece {
+    fn costs(&self) -> Fit {
+        self.task.batching.costs.fit()
+    }
+
+    fn cut(&mut self, rows: usize) -> Option<TaskPiece> {
         let middle = self.rows.start + rows;
         let head = TaskPiece { task: Arc::clone(&self.task), rows: self.rows.start..middle };
         self.rows.start = middle;
-        head
+        Some(head)
+    }
+}
+
+impl Work for TaskPiece {
+    fn run(pieces: Vec<TaskPiece>) {
+        run::run(pieces);
+    }
+
+    fn refuse(self) {
+        self.fail(refusal(Refusal::Late));
     }
 }

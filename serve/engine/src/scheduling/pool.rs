@@ -1,0 +1,136 @@
+//! Threads that take from the queues.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::piece::{Piece, Refusal};
+use super::turns::{Next, Queues};
+use crate::error::{Error, Result};
+
+/// What a pool needs to know of its work.
+pub trait Work: Piece + Send + 'static {
+    /// Run pieces of one queue together and answer each of them.
+    fn run(pieces: Vec<Self>);
+    /// Answer that the deadline cannot be met.
+    fn refuse(self);
+}
+
+/// A fixed number of threads behind queues. They end with the pool.
+///
+/// The queues stand behind a lock and not with a task of their own: which batch leaves is decided at the moment in which
+/// a thread is free, by that thread, so that no request pays for one more hand-over. The lock is held for as long as a
+/// piece is put in or a batch is taken out, never during a run.
+pub struct Pool<P> {
+    shared: Arc<Shared<P>>,
+}
+
+struct Shared<P> {
+    state: Mutex<State<P>>,
+    work: Condvar,
+}
+
+struct State<P> {
+    queues: Queues<P>,
+    stopping: bool,
+}
+
+impl<P: Work> Pool<P> {
+    /// Start `count` threads.
+    pub fn start(count: usize, name: &str) -> std::io::Result<Pool<P>> {
+        let state = State { queues: Queues::new(count, Instant::now()), stopping: false };
+        let pool = Pool { shared: Arc::new(Shared { state: Mutex::new(state), work: Condvar::new() }) };
+        for index in 0..count {
+            let shared = Arc::clone(&pool.shared);
+            // Linux shows the first 15 bytes, and refuses none.
+            let name = format!("{}-{index}", name.replace('\0', ""));
+            std::thread::Builder::new().name(name).spawn(move || shared.work(index))?;
+        }
+        Ok(pool)
+    }
+
+    /// Let a piece wait for a thread.
+    pub fn submit(&self, piece: P) -> std::result::Result<(), Refusal> {
+        let mut state = self.shared.lock();
+        if state.stopping {
+            return Err(Refusal::Stopping);
+        }
+        let pushed = state.queues.push(piece, Instant::now());
+        let leftovers = state.queues.take_leftovers();
+        drop(state);
+        leftovers.late.into_iter().for_each(Work::refuse);
+        match pushed {
+            Ok(true) => self.shared.work.notify_one(),
+            Ok(false) => {}
+            // The piece goes here and not under the lock: its tensors may take a while.
+            Err((_, refusal)) => return Err(refusal),
+        }
+        Ok(())
+    }
+}
+
+impl<P> Drop for Pool<P> {
+    fn drop(&mut self) {
+        self.shared.lock().stopping = true;
+        self.shared.work.notify_all();
+    }
+}
+
+impl<P> Shared<P> {
+    fn lock(&self) -> MutexGuard<'_, State<P>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<P: Work> Shared<P> {
+    fn work(&self, thread: usize) {
+        while let Some(batch) = self.next_batch(thread) {
+            // What panics leaves its pieces without an answer, which their requests notice.
+            let _ = guarded(|| {
+                P::run(batch);
+                Ok(())
+            });
+        }
+    }
+
+    /// Wait for a batch; None at the end.
+    fn next_batch(&self, thread: usize) -> Option<Vec<P>> {
+        let mut state = self.lock();
+        loop {
+            if state.stopping {
+                return None;
+            }
+            let now = Instant::now();
+            let next = state.queues.pop(thread, now);
+            let leftovers = state.queues.take_leftovers();
+            match next {
+                Next::Batch(batch) => {
+                    // This thread looks after the queues no longer; somebody else must.
+                    if !state.queues.is_empty() {
+                        self.work.notify_one();
+                    }
+                    drop(state);
+                    leftovers.late.into_iter().for_each(Work::refuse);
+                    return Some(batch);
+                }
+                _ if !leftovers.is_empty() => {
+                    drop(state);
+                    leftovers.late.into_iter().for_each(Work::refuse);
+                    drop(leftovers.dead);
+                    state = self.lock();
+                }
+                Next::Wait(until) => {
+                    let timeout = until.saturating_duration_since(now);
+                    state = self.work.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
+                }
+                Next::Idle => state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// Run `work` here; a panic becomes an error of this request and nothing else.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::internal("the engine failed on this request; please report it")))
+}
