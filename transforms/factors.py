@@ -19,6 +19,7 @@ from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, attribute
 __all__ = [
     "FLOAT_TYPES",
     "LINEAR_OPS",
+    "TRANSPOSED_CONVOLUTIONS",
     "Change",
     "Factor",
     "Plan",
@@ -28,12 +29,13 @@ __all__ = [
     "channel_axis",
     "computed_from_constants",
     "constant_value",
+    "kernel_output_axes",
     "scaled_kernel",
 ]
 
 FLOAT_TYPES = frozenset({1, 2, 14, 19})  # DT_FLOAT, DT_DOUBLE, DT_BFLOAT16, DT_HALF
-_TRANSPOSED_CONVOLUTIONS = frozenset({"Conv2DBackpropInput", "Conv3DBackpropInputV2"})
-LINEAR_OPS = _TRANSPOSED_CONVOLUTIONS | {
+TRANSPOSED_CONVOLUTIONS = frozenset({"Conv2DBackpropInput", "Conv3DBackpropInputV2"})
+LINEAR_OPS = TRANSPOSED_CONVOLUTIONS | {
     "BatchMatMul",
     "BatchMatMulV2",
     "Conv2D",
@@ -145,14 +147,20 @@ def _for_kernel(node: NodeDef, shape: tuple[int, ...], factor: Factor) -> np.nda
     """Return the factor in a shape that multiplies the kernel of `node`."""
     if factor.is_scalar:
         return factor.values.reshape(())
-    if node.op == "DepthwiseConv2dNative":
-        channels, axes = shape[2] * shape[3], {2, 3}
-    else:
-        axis = _output_axis(node, len(shape))
-        channels, axes = shape[axis], {axis}
+    axes = kernel_output_axes(node, len(shape))
+    channels = int(np.prod([shape[axis] for axis in axes]))
     if channels != factor.values.size:
         raise RefusedError(f"it has {factor.values.size} factors for the {channels} channels of `{node.name}`")
     return factor.values.reshape([size if axis in axes else 1 for axis, size in enumerate(shape)])
+
+
+def kernel_output_axes(node: NodeDef, rank: int) -> frozenset[int]:
+    """Return the axes of the kernel of `node` that together make the result's channels.
+
+    Raises:
+        RefusedError: there are none.
+    """
+    return frozenset({2, 3}) if node.op == "DepthwiseConv2dNative" else frozenset({_output_axis(node, rank)})
 
 
 def _output_axis(node: NodeDef, rank: int) -> int:
@@ -163,7 +171,7 @@ def _output_axis(node: NodeDef, rank: int) -> int:
         if "." in terms or not result or letters.count(result[-1]) != 1:
             raise RefusedError(f"the kernel of `{node.name}` has no axis for the channels")
         return int(letters.index(result[-1]))
-    transposed = attribute(node, "transpose_b").b or attribute(node, "adj_y").b or node.op in _TRANSPOSED_CONVOLUTIONS
+    transposed = attribute(node, "transpose_b").b or attribute(node, "adj_y").b or node.op in TRANSPOSED_CONVOLUTIONS
     return rank - 2 if transposed else rank - 1
 
 

@@ -4,8 +4,9 @@
     (x + b) * m       =  x*m + b*m           (BiasAdd, Add, AddV2, Sub)
     concat(x, y) * m  =  concat(x*m1, y*m2)
 
-Squeeze, ExpandDims, Reshape, BatchToSpaceND and Identity are looked through. On the way from the factor to the kernel
-every node must be read by nobody else, since its value changes.
+Squeeze, ExpandDims, Reshape, Transpose, BatchToSpaceND, Identity, averages, resizing and padding with zeros or mirrored
+values are looked through; ReLU and maxima too if no factor is negative: relu(x) * m = relu(x * m). On the way from the
+factor to the kernel every node must be read by nobody else, since its value changes.
 """
 
 from collections.abc import Callable, Mapping
@@ -157,6 +158,41 @@ class ScalePlanner:
             raise RefusedError(f"`{node.name}` does not keep the channels apart")
         return self._further(node, 0, factor)
 
+    def _linear_per_channel(self, node: NodeDef, factor: Factor) -> Plan:
+        """Averages, resizing, mirroring and zero padding: each channel by itself, and 0 stays 0."""
+        rank = self.rank(Tensor(node.name, 0))
+        if not factor.is_scalar and factor.axis != channel_axis(node, rank):
+            raise RefusedError(f"its factor varies over another axis than the channels of `{node.name}`")
+        return self._further(node, 0, factor)
+
+    def _homogeneous(self, node: NodeDef, factor: Factor) -> Plan:
+        """ReLU and maxima: f(x) * m = f(x * m) where m is not negative."""
+        if (factor.values < 0).any():
+            raise RefusedError(f"a negative factor cannot go through {node.op} `{node.name}`")
+        return self._linear_per_channel(node, factor) if "Pool" in node.op else self._further(node, 0, factor)
+
+    def _mean(self, node: NodeDef, factor: Factor) -> Plan:
+        axes = constant_value(self.view, Tensor.parse(node.input[1]))
+        if axes is None:
+            raise RefusedError(f"the axes of `{node.name}` are no constant")
+        rank = self.rank(Tensor.parse(node.input[0]))
+        gone = {int(axis) % rank for axis in axes[1].reshape(-1)}
+        left = list(range(rank)) if attribute(node, "keep_dims").b else [a for a in range(rank) if a not in gone]
+        if factor.is_scalar:
+            return self._further(node, 0, factor)
+        channel = left[factor.axis]
+        if channel in gone:
+            raise RefusedError(f"`{node.name}` averages over the channels")
+        return self._further(node, 0, Factor(factor.values, channel - rank))
+
+    def _transpose(self, node: NodeDef, factor: Factor) -> Plan:
+        order = constant_value(self.view, Tensor.parse(node.input[1]))
+        if order is None:
+            raise RefusedError(f"the order of `{node.name}` is no constant")
+        if factor.is_scalar:
+            return self._further(node, 0, factor)
+        return self._further(node, 0, Factor(factor.values, int(order[1][factor.axis]) - len(order[1])))
+
     def _concat(self, node: NodeDef, factor: Factor) -> Plan:
         data = list(range(len(self.view.data_inputs(node.name))))
         at = data.pop(0 if node.op == "Concat" else -1)
@@ -190,5 +226,12 @@ _HANDLERS: Mapping[str, Callable[[ScalePlanner, NodeDef, Factor], Plan]] = {
     "ExpandDims": ScalePlanner._expand_dims,
     "Reshape": ScalePlanner._reshape,
     "BatchToSpaceND": ScalePlanner._batch_to_space,
+    "Mean": ScalePlanner._mean,
+    "Transpose": ScalePlanner._transpose,
+    **dict.fromkeys(
+        ("AvgPool", "AvgPool3D", "ResizeBilinear", "ResizeNearestNeighbor"), ScalePlanner._linear_per_channel
+    ),
+    **dict.fromkeys(("Pad", "MirrorPad"), ScalePlanner._identity),
+    **dict.fromkeys(("MaxPool", "MaxPool3D", "Relu", "LeakyRelu"), ScalePlanner._homogeneous),
     **dict.fromkeys(("Concat", "ConcatV2"), ScalePlanner._concat),
 }

@@ -215,10 +215,16 @@ def _read_twice(x: Any) -> Any:
     return conv * _SCALE + conv
 
 
-def _relu_between(x: Any) -> Any:
+def _tanh_between(x: Any) -> Any:
     import tensorflow as tf
 
-    return tf.nn.relu(_conv2d(x)) * _SCALE
+    return tf.nn.tanh(_conv2d(x)) * _SCALE
+
+
+def _negative_behind_relu(x: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.nn.relu(_conv2d(x)) * _OFFSET
 
 
 def _another_axis(x: Any) -> Any:
@@ -252,7 +258,8 @@ def _too_large(x: Any) -> Any:
     ("layer", "reason"),
     [
         (_read_twice, "is also read by"),
-        (_relu_between, "its input comes from Relu"),
+        (_tanh_between, "its input comes from Tanh"),
+        (_negative_behind_relu, "a negative factor cannot go through Relu"),
         (_another_axis, "its factor varies over another axis than the channels"),
         (_wider, "it does not have one factor for each channel"),
         (_more_axes, "its factor varies over more than one axis"),

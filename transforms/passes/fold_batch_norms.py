@@ -2,14 +2,24 @@
 
 import numpy as np
 
-from tfs.transforms.factors import FLOAT_TYPES, Factor, RefusedError, computed_from_constants, constant_value
+from tfs.transforms.factors import (
+    FLOAT_TYPES,
+    Factor,
+    RefusedError,
+    channel_axis,
+    computed_from_constants,
+    constant_value,
+)
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor
+from tfs.transforms.input_scaling import consumers, move_factor, move_offset
 from tfs.transforms.offsets import join_offsets
 from tfs.transforms.scaling import ScalePlanner
 
 __all__ = ["FoldBatchNorms"]
+
+_MOVED = frozenset({"Mul", "Add", "AddV2", "Sub", "BiasAdd"})
 
 
 @transform
@@ -19,25 +29,32 @@ class FoldBatchNorms(GraphPass):
     1. `Mul(x, m)` or `Mul(m, x)`, `m` one constant per channel of `x` (or one for all), `x` a convolution or matrix
        product, or a chain of additions of constants, Squeeze, ExpandDims, Reshape and the like behind one: kernel and
        added constants are scaled, the Mul goes. If a signature reads the Mul, the node in front takes its name.
-    2. Constants that are added one after the other behind a linear op are joined into one BiasAdd.
+    2. `Mul(x, m)`, and an addition of a constant per channel, in front of linear ops that alone read it: into their
+       kernels and biases (see `input_scaling`; an offset only where nothing is padded).
+    3. Constants that are added one after the other behind a linear op are joined into one BiasAdd.
 
     Left alone, with the reason reported: a value on the way that is read elsewhere or by a signature, factors along
     another axis, a factor that is not a constant yet (fold_constants comes first).
     """
 
     name = "fold_batch_norms"
-    summary = "multiply scales behind convolutions and matrix products into their kernels"
+    summary = "multiply scales next to convolutions and matrix products into their kernels"
 
     def __call__(self, view: GraphView) -> PassResult:
         """Return the graph with every factor folded that can be."""
-        start, folded = view, 0
+        start, folded, moved = view, 0, 0
         while True:
             view, count, skipped = _round(view)
             folded += count
+            if count:
+                continue
+            view, count = _round_of_inputs(view)
+            moved += count
             if not count:
                 break
         view, joined = join_offsets(view)
-        done = {what: n for what, n in (("scales folded", folded), ("offsets joined", joined)) if n}
+        counts = {"scales folded": folded, "inputs' scales and offsets folded": moved, "offsets joined": joined}
+        done = {what: count for what, count in counts.items() if count}
         if not done:
             return PassResult(start, {}, skipped)
         return PassResult(view.only(view.ancestors(view.roots.names)), done, skipped)
@@ -75,6 +92,52 @@ def _round(view: GraphView) -> tuple[GraphView, int, tuple[Skip, ...]]:
         claimed |= plan.nodes | {name}
         count += 1
     return (edit.view() if count else view), count, tuple(skipped)
+
+
+def _round_of_inputs(view: GraphView) -> tuple[GraphView, int]:
+    """Move each factor and offset into the linear ops that read it, if no other move of this round touches these."""
+    planner = ScalePlanner(view)
+    edit = GraphEdit(view)
+    constants: dict[tuple[str, bytes], Tensor] = {}
+    claimed: set[str] = set()
+    count = 0
+    for name in view.order:
+        node = view.nodes[name]
+        if node.op not in _MOVED or node.attr["T"].type not in FLOAT_TYPES or name in claimed or view.is_root(name):
+            continue
+        index = next((i for i in (1, 0) if constant_value(view, Tensor.parse(node.input[i]))), None)
+        if index is None or (node.op in ("Sub", "BiasAdd") and index == 0):
+            continue
+        try:
+            factor = _value_per_channel(view, planner, node, index)
+            found = consumers(planner, node, factor, is_offset=node.op != "Mul")
+            names = {consumer.node.name for consumer in found}
+            if names & claimed or len(names) < len(found):
+                continue
+            if node.op == "Mul":
+                move_factor(view, found, factor).apply(edit, constants)
+            else:
+                move_offset(edit, found, factor)
+        except RefusedError:
+            continue  # no batch norm of an input: nothing that one would miss
+        for consumer in names:
+            edit.wait_for(consumer, view.control_inputs(name))
+        edit.redirect(Tensor(name, 0), Tensor.parse(node.input[1 - index]))
+        edit.drop(name)
+        claimed |= {name, *names}
+        count += 1
+    return (edit.view() if count else view), count
+
+
+def _value_per_channel(view: GraphView, planner: ScalePlanner, node: NodeDef, index: int) -> Factor:
+    source = Tensor.parse(node.input[1 - index])
+    axis = channel_axis(node, planner.rank(source)) if node.op == "BiasAdd" else None
+    factor = _factor(view, planner, node, index)
+    factor = Factor(factor.values, axis) if axis is not None else factor
+    factor = Factor(-factor.values, factor.axis) if node.op == "Sub" else factor
+    if not factor.is_scalar and planner.shape(source)[factor.axis] != factor.values.size:
+        raise RefusedError("it does not have one value for each channel")
+    return factor
 
 
 def _factor(view: GraphView, planner: ScalePlanner, node: NodeDef, index: int) -> Factor:
