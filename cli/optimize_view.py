@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tfs.transforms.optimizing import OptimizeReport
     from tfs.transforms.verify import Verification
 
-__all__ = ["print_report", "print_transforms"]
+__all__ = ["facts", "print_report", "print_transforms", "summary"]
 
 _MAX_SKIPPED = 20  # lines for people; --json has all
 
@@ -50,7 +50,8 @@ def print_report(report: "OptimizeReport") -> None:
     """Print what was done, pass by pass, and what came of it."""
     console = out()
     console.print(_pass_table(report))
-    for line in _summary(report):
+    console.print(_fact_table(report))
+    for line in summary(report):
         console.print(line, markup=False, highlight=False)
     skipped = [(entry.name, skip) for entry in report.passes for skip in entry.skipped]
     for name, skip in skipped[:_MAX_SKIPPED]:
@@ -82,26 +83,59 @@ def _pass_table(report: "OptimizeReport") -> Any:
     return table
 
 
-def _summary(report: "OptimizeReport") -> list[str]:
+def facts(report: "OptimizeReport") -> list[tuple[str, str, str]]:
+    """Return what the model was and is, as rows of name, before and after."""
     from tfs.cli.signature_view import readable_size
 
+    before, after = report.before, report.after
+    rows = [
+        ("nodes", str(before.nodes), str(after.nodes)),
+        ("ops", str(len(before.ops)), str(len(after.ops))),
+        ("functions", str(before.functions), str(after.functions)),
+        ("graph", readable_size(before.graph_bytes), readable_size(after.graph_bytes)),
+        ("constants", readable_size(before.constant_bytes), readable_size(after.constant_bytes)),
+        ("variables", readable_size(before.variable_bytes), readable_size(after.variable_bytes)),
+    ]
+    checked = report.verification
+    if checked is not None:
+        for entry in checked.latencies:
+            name = f"{entry.signature}, batch of {entry.batch_size}"
+            rows.append((name, f"{entry.original * 1e3:.2f} ms", f"{entry.result * 1e3:.2f} ms"))
+        first, second = checked.load_seconds
+        rows.append(("load", f"{first * 1e3:.0f} ms", f"{second * 1e3:.0f} ms"))
+    return rows
+
+
+def _fact_table(report: "OptimizeReport") -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table()
+    for title in ("model", "before", "after"):
+        table.add_column(title, overflow="fold")
+    for row in facts(report):
+        table.add_row(*map(escape, row))
+    return table
+
+
+def summary(report: "OptimizeReport") -> list[str]:
+    """Return what came of it, line by line."""
     lines = [
-        f"written: {report.output}",
-        f"nodes: {report.before.nodes} -> {report.after.nodes}",
-        f"size: {readable_size(report.before.bytes)} -> {readable_size(report.after.bytes)}",
+        "written: nothing (--dry-run)" if report.output is None else f"written: {report.output}",
         f"variables: {len(report.frozen)} frozen, {len(report.kept)} kept",
     ]
-    lines.extend(f"kept variable: {name} (the model changes it)" for name in report.kept)
+    lines.extend(f"kept variable: {name} ({reason})" for name, reason in report.kept.items())
     if report.verification is None:
         return [*lines, "verified: no (--no-verify)"]
     return [*lines, *_verification_lines(report.verification)]
 
 
 def _verification_lines(verification: "Verification") -> list[str]:
-    difference = f"largest difference {verification.largest_difference:.1e} of an output's largest value"
-    lines = [f"verified: {verification.requests} requests from {verification.source}, {difference}"]
+    lines = [f"verified: {verification.requests} requests from {verification.source}"]
+    for output in verification.outputs:
+        errors = f"{output.absolute:.1e} apart at most, {output.relative:.1e} of its largest value"
+        lines.append(f"output {output.output} of {output.signature}: {errors}")
     lines.extend(f"note: {note}" for note in verification.notes)
-    speed = verification.speed_ratio
     milliseconds = f"{verification.original_seconds * 1e3:.2f} ms -> {verification.result_seconds * 1e3:.2f} ms"
-    lines.append(f"speed: {speed:.2f}x ({milliseconds} for these requests)")
+    lines.append(f"speed: {verification.speed_ratio:.2f}x ({milliseconds} for these requests)")
     return lines

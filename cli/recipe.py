@@ -43,7 +43,11 @@ class OptimizeStage(_Section):
         default="serving", description="The transform string, or a list of such; names of presets are taken."
     )
     verify_result: bool = Field(default=True, alias="verify", description="Compare the result with the original.")
-    rtol: float = Field(default=1e-3, gt=0, description="Tolerance, relative to the largest value of an output.")
+    rtol: float | None = Field(
+        default=None,
+        gt=0,
+        description="Tolerance, relative to the largest value of an output; left out: 1e-3, more for lossy transforms.",
+    )
     atol: float = Field(default=1e-6, ge=0, description="Tolerance on top of it.")
 
 
@@ -158,14 +162,14 @@ def run_recipe(recipe: Recipe, progress: Callable[[str, int, int], None]) -> Rec
 def _optimize(stage: OptimizeStage | None, exported: Path, scratch: Path) -> tuple[Path, dict[str, Any] | None]:
     if stage is None:
         return exported, None
+    from tfs.transforms.comparing import Tolerance
     from tfs.transforms.optimizing import optimize
-    from tfs.transforms.verify import Tolerance
 
     tolerance = Tolerance(rtol=stage.rtol, atol=stage.atol) if stage.verify_result else None
     transforms = " ".join([stage.transforms] if isinstance(stage.transforms, str) else stage.transforms)
     report = optimize(exported, transforms, output=scratch / "optimized", verification=tolerance)
     # The folders it names are gone when the run has ended.
-    return report.output, {
+    return scratch / "optimized", {
         key: value for key, value in report.to_dict().items() if key not in ("saved_model", "output")
     }
 

@@ -7,8 +7,10 @@ specialised once per set of frozen arguments):
     ReadVariableOp -> Identity    ResourceGather -> GatherV2    ResourceGatherNd -> GatherNd    VariableShape -> Shape
 
 What only the init op writes (asset paths, for instance) is not state: the init op keeps the variable and writes it.
+Variables that would make the graph larger than a file may be stay variables too, the largest first.
 """
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
 
     from tfs.transforms.loading import LoadedModel
 
-__all__ = ["Frozen", "freeze_variables"]
+__all__ = ["MAX_FROZEN_BYTES", "Frozen", "freeze_variables"]
 
 _LOG = logging.getLogger(__name__)
 
+# A saved_model.pb holds 2 GB; the rest is for nodes, and for kernels that get a scaled copy.
+MAX_FROZEN_BYTES = 1_900_000_000
 _REF_VARIABLES = frozenset({"Variable", "VariableV2"})
 _DT_STRING = 7
 _DT_INT32 = 3
@@ -42,20 +46,28 @@ class Frozen:
     Attributes:
         view: the graph without the variables that could be frozen.
         frozen: names of the variables that became constants.
-        kept: names and values of the variables that stay because the model changes them.
+        kept: names and values of the variables that stay.
+        too_large: those of `kept` that nothing changes, but that a graph has no room for.
     """
 
     view: GraphView
     frozen: tuple[str, ...]
     kept: "Mapping[str, np.ndarray]"
+    too_large: frozenset[str] = frozenset()
 
 
-def freeze_variables(model: "LoadedModel", view: GraphView) -> Frozen:
+def freeze_variables(model: "LoadedModel", view: GraphView, max_bytes: int = MAX_FROZEN_BYTES) -> Frozen:
     """Return `view` (the model's graph with calls inlined) with every variable frozen that nothing changes.
+
+    Args:
+        model: the model with its session, which has the values.
+        view: its graph with calls inlined.
+        max_bytes: what the constants may take together; the largest variables beyond that stay variables.
 
     Raises:
         TfsError: a variable that a signature needs has no value.
     """
+    view = _with_one_handle_each(view)
     serving = view.ancestors([*(t.node for t in view.roots.fetched), *(t.node for t in view.roots.fed)])
     analysis = ResourceUses(view.library)
     handles = [node for node in view if node.op == "VarHandleOp"]
@@ -64,14 +76,45 @@ def freeze_variables(model: "LoadedModel", view: GraphView) -> Frozen:
     blocked |= {node.name for node in refs if _is_written(view, node.name, serving)}
     wanted = [node.name for node in (*handles, *refs) if node.name in blocked or not _is_set_up(view, node, serving)]
     values = variable_values(model, view, wanted)
-    frozen = {name: value for name, value in values.items() if name not in blocked}
+    too_large = _beyond({name: value for name, value in values.items() if name not in blocked}, max_bytes)
+    frozen = {name: value for name, value in values.items() if name not in blocked | too_large}
     if frozen:
         view = _Freezer(view, frozen).run()
     view = view.only(view.ancestors(view.roots.names))
     view = view.with_library(reachable_library(view))
     for name in blocked:
         _LOG.info("variable %s stays a variable: the model changes it", name)
-    return Frozen(view, tuple(frozen), {name: value for name, value in values.items() if name in blocked})
+    kept = {name: value for name, value in values.items() if name in blocked | too_large}
+    return Frozen(view, tuple(frozen), kept, too_large)
+
+
+def _with_one_handle_each(view: GraphView) -> GraphView:
+    """Let all handles of one variable be one node: each signature has its own, and what one writes all others read."""
+    edit = GraphEdit(view)
+    first: dict[tuple[Any, ...], str] = {}
+    for node in view:
+        if node.op != "VarHandleOp" or view.is_root(node.name):
+            continue
+        shared = attribute(node, "shared_name").s or node.name.encode()
+        key = (shared, attribute(node, "container").s, node.attr["dtype"].type, node.device)
+        handle = first.setdefault(key, node.name)
+        if handle != node.name:
+            edit.redirect(Tensor(node.name, 0), Tensor(handle, 0))
+            edit.redirect_control(node.name, [handle])
+            edit.drop(node.name)
+    return edit.view() if edit.changed else view
+
+
+def _beyond(values: "Mapping[str, np.ndarray]", max_bytes: int) -> frozenset[str]:
+    """Return the largest variables, as many as have to stay so that the others fit into `max_bytes`."""
+    total = sum(value.nbytes for value in values.values())
+    found: set[str] = set()
+    for name in sorted(values, key=lambda name: -values[name].nbytes):
+        if total <= max_bytes:
+            break
+        total -= values[name].nbytes
+        found.add(name)
+    return frozenset(found)
 
 
 def _is_written(view: GraphView, name: str, serving: set[str]) -> bool:
@@ -115,15 +158,22 @@ class _Freezer:
         self._specialised: dict[tuple[str, tuple[tuple[int, int], ...]], str] = {}
 
     def run(self) -> GraphView:
+
         edit = GraphEdit(self._view)
         plain: dict[Tensor, _Plain] = {}
+        made: dict[tuple[Any, ...], Tensor] = {}
         for name, value in self._values.items():
             node = self._view.nodes[name]
             if node.op in _REF_VARIABLES:
                 edit.put(constant_node(name, value, node.device))
                 continue
+            # Equal values are stored once from the start: a model's signatures have variables of their own.
+            content = name if value.dtype == object else hashlib.sha256(_raw(value)).digest()
+            key = (content, str(value.dtype), value.shape, node.device)
+            if key not in made:
+                made[key] = edit.constant(f"{name}/frozen", value, node.device)
             # The handle itself stays for an init op that assigns it; if nobody does, it is pruned.
-            constant = edit.constant(f"{name}/frozen", value, node.device)
+            constant = made[key]
             plain[Tensor(name, 0)] = _Plain(constant, node.attr["dtype"].type)
             edit.redirect_control(name, [constant.node])
         self._follow(self._view, edit, plain)
@@ -199,6 +249,12 @@ class _Freezer:
         self._follow(body, edit, plain)
         self._library.function.append(function_of(edit.view(), function, new))
         return new
+
+
+def _raw(value: "np.ndarray") -> memoryview:
+    import numpy as np
+
+    return np.ascontiguousarray(value).reshape(-1).view(np.uint8).data
 
 
 def _set_type(node: NodeDef, key: str, index: int, dtype: int) -> None:

@@ -20,6 +20,7 @@ __all__ = ["COLOCATED", "CONTROL", "GraphView", "NodeDef", "Reader", "Roots", "T
 NodeDef: TypeAlias = Any  # tensorflow.NodeDef
 
 CONTROL = -1
+_CACHED_BYTES = 65536
 COLOCATED = b"loc:@"
 
 
@@ -178,11 +179,14 @@ class GraphView:
         """Return the value of `tensor` if a Const node holds it, else None; not to be written to."""
         if not self.is_constant(tensor):
             return None
-        if tensor.node not in self._constants:
-            from tensorflow.python.framework.tensor_util import MakeNdarray
+        if tensor.node in self._constants:
+            return self._constants[tensor.node]
+        from tensorflow.python.framework.tensor_util import MakeNdarray
 
-            self._constants[tensor.node] = MakeNdarray(self.nodes[tensor.node].attr["value"].tensor)
-        return self._constants[tensor.node]
+        value: np.ndarray = MakeNdarray(self.nodes[tensor.node].attr["value"].tensor)
+        if value.nbytes <= _CACHED_BYTES:  # large ones would stand in memory once more for every view
+            self._constants[tensor.node] = value
+        return value
 
     @cached_property
     def order(self) -> Sequence[str]:

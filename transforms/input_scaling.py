@@ -132,7 +132,7 @@ def _input_axis(node: NodeDef, shape: tuple[int, ...]) -> int:
         letter = of_input[-1:]
         if "." in terms or of_kernel.count(letter) != 1 or letter in result:
             raise RefusedError(f"`{node.name}` does not sum over the channels")
-        return of_kernel.index(letter)
+        return int(of_kernel.index(letter))
     if node.op in TRANSPOSED_CONVOLUTIONS or attribute(node, "transpose_b").b or attribute(node, "adj_y").b:
         return rank - 1
     return rank - 2

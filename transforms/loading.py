@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfs.savedmodel.custom_ops import TEXT_LIBRARY, custom_ops
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import load
 from tfs.savedmodel.reading import meta_graph as select_meta_graph
@@ -112,9 +113,12 @@ def _register_ops(meta_graph: Any) -> None:
     op_definition.cache_clear()
     unknown = sorted(op for op in ops if not op_definition(op))
     if unknown:
-        raise TfsError(
-            f"the model uses ops that are not registered here: {', '.join(unknown)}", "pip install tfs[text]"
+        library_of = {op: library for library, ops in custom_ops(unknown).items() for op in ops}
+        named = ", ".join(f"{op} (of {library_of[op]})" if op in library_of else op for op in unknown)
+        hint = (
+            "pip install tfs[text]" if TEXT_LIBRARY in library_of.values() else "TensorFlow itself does not have them"
         )
+        raise TfsError(f"the model uses ops that are not registered here: {named}", hint)
 
 
 @contextmanager

@@ -28,14 +28,14 @@ class _Offset(NamedTuple):
     waits: list[str]
 
 
-def join_offsets(view: GraphView) -> tuple[GraphView, int]:
-    """Return the graph with offsets joined, and how many nodes were changed.
+def join_offsets(planner: ScalePlanner) -> tuple[GraphView, int]:
+    """Return the graph of `planner` with offsets joined, and how many nodes were changed.
 
     The last node of a chain keeps its name; nodes that a signature or anyone else reads stay as they are.
     """
     count = 0
     while True:
-        planner = ScalePlanner(view)
+        view = planner.view
         edit = GraphEdit(view)
         claimed: set[str] = set()
         for name in view.order:
@@ -46,7 +46,7 @@ def join_offsets(view: GraphView) -> tuple[GraphView, int]:
                 count += bool(touched)
         if not claimed:
             return view, count
-        view = edit.view()
+        planner = ScalePlanner(edit.view(), planner)
 
 
 def _join(planner: ScalePlanner, node: NodeDef, edit: GraphEdit, claimed: set[str]) -> set[str]:

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfs.transforms.freezing import freeze_variables
+from tfs.transforms.freezing import MAX_FROZEN_BYTES, freeze_variables
 from tfs.transforms.graph_view import GraphView
 from tfs.transforms.inlining import inline_functions
 from tfs.transforms.pipeline import PassReport, node_count
@@ -25,21 +25,23 @@ class PreparedGraph:
         view: the graph under its roots.
         state: saver and values of the variables that stay; None if all were frozen.
         frozen: names of the variables that became constants.
+        too_large: names of the variables that stay because no graph has room for them.
         reports: what inlining and freezing changed.
     """
 
     view: GraphView
     state: State | None
     frozen: tuple[str, ...]
+    too_large: frozenset[str]
     reports: tuple[PassReport, ...]
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """Names of the variables that the model changes and that therefore stay variables."""
+        """Names of the variables that stay: the model changes them, or they are too large."""
         return () if self.state is None else tuple(sorted(self.state.values))
 
 
-def prepare(model: "LoadedModel") -> PreparedGraph:
+def prepare(model: "LoadedModel", max_frozen_bytes: int = MAX_FROZEN_BYTES) -> PreparedGraph:
     """Return the model's graph with calls inlined and variables frozen.
 
     Raises:
@@ -48,7 +50,7 @@ def prepare(model: "LoadedModel") -> PreparedGraph:
     started = time.perf_counter()
     inlined = inline_functions(model.view)
     inlined_at = time.perf_counter()
-    frozen = freeze_variables(model, inlined)
+    frozen = freeze_variables(model, inlined, max_frozen_bytes)
     view = carry_tables(model, frozen.view)
     view, state = add_saver(view, frozen.kept) if frozen.kept else (view, None)
     done_at = time.perf_counter()
@@ -56,7 +58,7 @@ def prepare(model: "LoadedModel") -> PreparedGraph:
         _report("inline functions", model.view, inlined, inlined_at - started, {}),
         _report("freeze variables", inlined, view, done_at - inlined_at, {"variables frozen": len(frozen.frozen)}),
     )
-    return PreparedGraph(view, state, frozen.frozen, reports)
+    return PreparedGraph(view, state, frozen.frozen, frozen.too_large, reports)
 
 
 def _report(name: str, before: GraphView, after: GraphView, seconds: float, done: dict[str, int]) -> PassReport:

@@ -10,7 +10,6 @@ factor to the kernel every node must be read by nobody else, since its value cha
 """
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 
 import numpy as np
 
@@ -33,15 +32,18 @@ __all__ = ["ScalePlanner"]
 
 
 class ScalePlanner:
-    """Finds out what moving a factor would change."""
+    """Finds out what moving a factor would change.
 
-    def __init__(self, view: GraphView) -> None:
+    Args:
+        view: the graph.
+        earlier: the planner of the graph from which this one was made by moving factors; it knows most shapes.
+    """
+
+    def __init__(self, view: GraphView, earlier: "ScalePlanner | None" = None) -> None:
         self.view = view
-
-    @cached_property
-    def shapes(self) -> StaticShapes:
-        """The static shapes of the graph, worked out when first needed."""
-        return StaticShapes(self.view)
+        # The shapes of the first graph serve all that were made of it, one step away.
+        self.shapes = StaticShapes(view, earlier.first_shapes if earlier else None)
+        self.first_shapes: StaticShapes = earlier.first_shapes if earlier else self.shapes
 
     def rank(self, tensor: Tensor) -> int:
         """Return the rank of a tensor; refuse if it is not known."""

@@ -36,7 +36,7 @@ def write_saved_model(
         TfsError: the graph is beyond what one proto can hold, or the file system refuses.
     """
     saved_model = load("saved_model_pb2").SavedModel(saved_model_schema_version=1)
-    saved_model.meta_graphs.append(_meta_graph(model, prepared, view, renamed))
+    _fill(saved_model.meta_graphs.add(), model, prepared, view, renamed)
     if saved_model.ByteSize() > _MAX_PROTO_BYTES:
         raise TfsError(f"the frozen graph has {saved_model.ByteSize():,} bytes; a saved_model.pb holds 2 GB at most")
     try:
@@ -54,10 +54,12 @@ def write_saved_model(
         raise TfsError(f"`{directory}` cannot be written: {error.strerror}") from error
 
 
-def _meta_graph(model: "LoadedModel", prepared: "PreparedGraph", view: GraphView, renamed: Mapping[str, str]) -> Any:
+def _fill(
+    meta_graph: Any, model: "LoadedModel", prepared: "PreparedGraph", view: GraphView, renamed: Mapping[str, str]
+) -> None:
     original = model.meta_graph
     assets = [(_renamed(tensor, renamed), filename) for tensor, filename in asset_tensors(original)]
-    meta_graph = load("meta_graph_pb2").MetaGraphDef(graph_def=_with_asset_names(view, assets))
+    _fill_graph(meta_graph.graph_def, view, assets)
     info = meta_graph.meta_info_def
     info.CopyFrom(original.meta_info_def)
     info.ClearField("function_aliases")
@@ -79,7 +81,6 @@ def _meta_graph(model: "LoadedModel", prepared: "PreparedGraph", view: GraphView
     if prepared.state is not None:
         meta_graph.saver_def.CopyFrom(prepared.state.saver)
         collections["variables"].bytes_list.value.extend(prepared.state.variables)
-    return meta_graph
 
 
 def _renamed(tensor: Tensor, names: Mapping[str, str]) -> Tensor:
@@ -104,17 +105,17 @@ def _rename(info: Any, names: Mapping[str, str]) -> None:
         info.name = renamed(info.name)
 
 
-def _with_asset_names(view: GraphView, assets: list[tuple[Tensor, str]]) -> Any:
-    """Return the GraphDef with each asset's Placeholder made a constant: the file name, which the loaders override."""
+def _fill_graph(graph: Any, view: GraphView, assets: list[tuple[Tensor, str]]) -> None:
+    """Copy the view into an empty GraphDef; an asset's Placeholder becomes the file name, which loaders override."""
     import numpy as np
 
-    graph = load("graph_pb2").GraphDef()
-    graph.CopyFrom(view.graph_def)
+    graph.node.extend(view)
+    graph.library.CopyFrom(view.library)
+    graph.versions.CopyFrom(view.versions)
     names = {tensor.node: filename for tensor, filename in assets}
     for node in graph.node:
         if node.name in names and node.op == "Placeholder":
             node.CopyFrom(constant_node(node.name, np.array(names[node.name].encode(), object), node.device))
-    return graph
 
 
 def _used_ops(view: GraphView) -> list[Any]:

@@ -75,7 +75,16 @@ def test_json_has_stable_keys_and_stderr_is_quiet(tfs, exported, tmp_path):
     done = tfs("optimize", exported, "--output", tmp_path / "2", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
-    assert list(report) == ["saved_model", "output", "nodes", "bytes", "variables", "passes", "verification", "seconds"]
+    assert list(report) == [
+        *("saved_model", "output", "transforms", "nodes", "bytes", "before", "after"),
+        *("variables", "passes", "verification", "seconds"),
+    ]
+    assert report["after"]["graph_bytes"] > report["after"]["constant_bytes"] > 0
+    assert sum(report["before"]["ops"].values()) == report["before"]["nodes"]
+    assert {"signature", "output", "absolute", "relative"} == set(report["verification"]["outputs"][0])
+    assert [entry["batch_size"] for entry in report["verification"]["latency"]] == [1, 32]
+    provenance = json.loads((tmp_path / "2" / "assets.extra" / "provenance.json").read_text())
+    assert provenance[-1]["transforms"] == "serving"
     assert report["nodes"]["after"] < report["nodes"]["before"]
     assert {"name", "nodes", "bytes", "seconds", "done", "skipped", "error"} == set(report["passes"][0])
     assert report["verification"]["requests"] >= 2
@@ -86,6 +95,16 @@ def test_an_optimized_version_answers_like_the_original(tfs, exported, tmp_path)
     assert tfs("optimize", exported, "-o", tmp_path / "2", "--no-verify").returncode == 0
     described = [json.loads(tfs("inspect", path, "--json").stdout)["signatures"] for path in (exported, tmp_path / "2")]
     assert described[0] == described[1]
+
+
+def test_a_dry_run_reports_and_writes_nothing_but_the_page(tfs, exported, tmp_path):
+    done = tfs("optimize", exported, "--dry-run", "--html", "page.html", "--preset", "size", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "written: nothing (--dry-run)" in done.stdout
+    assert [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
+    page = (tmp_path / "page.html").read_text()
+    assert all(title in page for title in ("<h2>Passes</h2>", "<h2>Ops</h2>", "quantize_weights", "serving_default"))
+    assert "http" not in page
 
 
 def test_in_place_replaces_the_version(tfs, exported, tmp_path):

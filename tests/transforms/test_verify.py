@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tfs.savedmodel.reading import read_signatures
-from tfs.transforms.verify import MismatchError, Tolerance, Verification, verify
+from tfs.transforms.comparing import MismatchError, Tolerance
+from tfs.transforms.verify import Verification, verify
 
 Function = Callable[[Any], Any]
 

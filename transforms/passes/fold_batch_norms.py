@@ -43,16 +43,19 @@ class FoldBatchNorms(GraphPass):
     def __call__(self, view: GraphView) -> PassResult:
         """Return the graph with every factor folded that can be."""
         start, folded, moved = view, 0, 0
+        planner = ScalePlanner(view)
         while True:
-            view, count, skipped = _round(view)
+            view, count, skipped = _round(planner)
+            planner = ScalePlanner(view, planner)
             folded += count
             if count:
                 continue
-            view, count = _round_of_inputs(view)
+            view, count = _round_of_inputs(planner)
+            planner = ScalePlanner(view, planner)
             moved += count
             if not count:
                 break
-        view, joined = join_offsets(view)
+        view, joined = join_offsets(planner)
         counts = {"scales folded": folded, "inputs' scales and offsets folded": moved, "offsets joined": joined}
         done = {what: count for what, count in counts.items() if count}
         if not done:
@@ -60,9 +63,9 @@ class FoldBatchNorms(GraphPass):
         return PassResult(view.only(view.ancestors(view.roots.names)), done, skipped)
 
 
-def _round(view: GraphView) -> tuple[GraphView, int, tuple[Skip, ...]]:
+def _round(planner: ScalePlanner) -> tuple[GraphView, int, tuple[Skip, ...]]:
     """Fold each factor whose chain no other factor of this round touches."""
-    planner = ScalePlanner(view)
+    view = planner.view
     edit = GraphEdit(view)
     constants: dict[tuple[str, bytes], Tensor] = {}
     claimed: set[str] = set()
@@ -94,9 +97,9 @@ def _round(view: GraphView) -> tuple[GraphView, int, tuple[Skip, ...]]:
     return (edit.view() if count else view), count, tuple(skipped)
 
 
-def _round_of_inputs(view: GraphView) -> tuple[GraphView, int]:
+def _round_of_inputs(planner: ScalePlanner) -> tuple[GraphView, int]:
     """Move each factor and offset into the linear ops that read it, if no other move of this round touches these."""
-    planner = ScalePlanner(view)
+    view = planner.view
     edit = GraphEdit(view)
     constants: dict[tuple[str, bytes], Tensor] = {}
     claimed: set[str] = set()

@@ -47,14 +47,16 @@ class FoldOldBatchNorms(GraphPass):
     def __call__(self, view: GraphView) -> PassResult:
         """Return the graph without the batch norms that could be folded or taken apart."""
         start, folded, apart = view, 0, 0
+        planner = ScalePlanner(view)
         while True:
-            view, now_folded, now_apart, skipped = _round(view)
+            view, now_folded, now_apart, skipped = _round(planner)
+            planner = ScalePlanner(view, planner)
             folded, apart = folded + now_folded, apart + now_apart
             if not now_folded and not now_apart:
                 break
         if not folded and not apart:
             return PassResult(start, {}, skipped)
-        view, joined = join_offsets(view)
+        view, joined = join_offsets(planner)
         counts = {"batch norms folded": folded, "turned into Mul and AddV2": apart, "offsets joined": joined}
         done = {what: count for what, count in counts.items() if count}
         return PassResult(view.only(view.ancestors(view.roots.names)), done, skipped)
@@ -69,8 +71,8 @@ class _BatchNorm:
     waits: tuple[str, ...]
 
 
-def _round(view: GraphView) -> tuple[GraphView, int, int, tuple[Skip, ...]]:
-    planner = ScalePlanner(view)
+def _round(planner: ScalePlanner) -> tuple[GraphView, int, int, tuple[Skip, ...]]:
+    view = planner.view
     edit = GraphEdit(view)
     constants: dict[tuple[str, bytes], Tensor] = {}
     claimed: set[str] = set()

@@ -1,6 +1,9 @@
 """Keeping one of several nodes that compute the same."""
 
+import hashlib
 from collections.abc import Hashable
+
+import numpy as np
 
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_pass import GraphPass, PassResult, transform
@@ -94,5 +97,12 @@ def _content(view: GraphView, node: NodeDef) -> Hashable:
     value = view.constant(Tensor(node.name, 0))
     if value is None:
         return str(node.name)
-    content = tuple(value.ravel().tolist()) if value.dtype == object else value.tobytes()
-    return (str(value.dtype), value.shape, content)
+    return (str(value.dtype), value.shape, _bytes(value))
+
+
+def _bytes(value: np.ndarray) -> Hashable:
+    """Return what two arrays of one dtype and shape have in common only if they are equal."""
+    if value.dtype == object:
+        return tuple(value.ravel().tolist())
+    # A digest: the bytes would stand in memory once more, those of all constants at a time.
+    return hashlib.sha256(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data).digest()
