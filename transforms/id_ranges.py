@@ -54,14 +54,12 @@ def _rows(view: GraphView, fed: Tensor) -> list[int]:
 
 def _looked_up(view: GraphView, node: NodeDef) -> int:
     """Return the number of rows that `node` chooses from, 0 if it is not known."""
-    source = Tensor.parse(node.input[0])
-    constant = constant_value(view, source)
-    if constant is not None:
-        shape = constant[1].shape
-    else:
-        while view.nodes[source.node].op == "Identity":
-            source = Tensor.parse(view.nodes[source.node].input[0])
-        shape = tuple(dim.size for dim in attribute(view.nodes[source.node], "shape").shape.dim)
+    source = view.nodes[Tensor.parse(node.input[0]).node]
+    while source.op == "Identity":
+        source = view.nodes[Tensor.parse(source.input[0]).node]
+    # A constant has its shape with its value, a variable that stayed one as an attribute.
+    value = attribute(source, "value").tensor.tensor_shape
+    shape = [dim.size for dim in (value if source.op == "Const" else attribute(source, "shape").shape).dim]
     axis = constant_value(view, Tensor.parse(node.input[2])) if node.op == "GatherV2" else None
     at = int(axis[1].item()) if axis is not None else 0
     return int(shape[at]) if shape and -len(shape) <= at < len(shape) else 0
