@@ -21,6 +21,7 @@ from tfs.transforms.graph_edit import GraphEdit, constant_node
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Reader, Tensor, attribute
 from tfs.transforms.ops import op_definition, reachable_library
 from tfs.transforms.resource_uses import CALLS, PASSING_ON, READS, ResourceUses, is_loop, passed_on, resource_readers
+from tfs.transforms.variable_handles import variables_beyond, with_one_handle_each
 from tfs.transforms.variable_values import variable_values
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def freeze_variables(model: "LoadedModel", view: GraphView, max_bytes: int = MAX
     Raises:
         TfsError: a variable that a signature needs has no value.
     """
-    view = _with_one_handle_each(view)
+    view = with_one_handle_each(view)
     serving = view.ancestors([*(t.node for t in view.roots.fetched), *(t.node for t in view.roots.fed)])
     analysis = ResourceUses(view.library)
     handles = [node for node in view if node.op == "VarHandleOp"]
@@ -76,7 +77,7 @@ def freeze_variables(model: "LoadedModel", view: GraphView, max_bytes: int = MAX
     blocked |= {node.name for node in refs if _is_written(view, node.name, serving)}
     wanted = [node.name for node in (*handles, *refs) if node.name in blocked or not _is_set_up(view, node, serving)]
     values = variable_values(model, view, wanted)
-    too_large = _beyond({name: value for name, value in values.items() if name not in blocked}, max_bytes)
+    too_large = variables_beyond({name: value for name, value in values.items() if name not in blocked}, max_bytes)
     frozen = {name: value for name, value in values.items() if name not in blocked | too_large}
     if frozen:
         view = _Freezer(view, frozen).run()
@@ -86,35 +87,6 @@ def freeze_variables(model: "LoadedModel", view: GraphView, max_bytes: int = MAX
         _LOG.info("variable %s stays a variable: the model changes it", name)
     kept = {name: value for name, value in values.items() if name in blocked | too_large}
     return Frozen(view, tuple(frozen), kept, too_large)
-
-
-def _with_one_handle_each(view: GraphView) -> GraphView:
-    """Let all handles of one variable be one node: each signature has its own, and what one writes all others read."""
-    edit = GraphEdit(view)
-    first: dict[tuple[Any, ...], str] = {}
-    for node in view:
-        if node.op != "VarHandleOp" or view.is_root(node.name):
-            continue
-        shared = attribute(node, "shared_name").s or node.name.encode()
-        key = (shared, attribute(node, "container").s, node.attr["dtype"].type, node.device)
-        handle = first.setdefault(key, node.name)
-        if handle != node.name:
-            edit.redirect(Tensor(node.name, 0), Tensor(handle, 0))
-            edit.redirect_control(node.name, [handle])
-            edit.drop(node.name)
-    return edit.view() if edit.changed else view
-
-
-def _beyond(values: "Mapping[str, np.ndarray]", max_bytes: int) -> frozenset[str]:
-    """Return the largest variables, as many as have to stay so that the others fit into `max_bytes`."""
-    total = sum(value.nbytes for value in values.values())
-    found: set[str] = set()
-    for name in sorted(values, key=lambda name: -values[name].nbytes):
-        if total <= max_bytes:
-            break
-        total -= values[name].nbytes
-        found.add(name)
-    return frozenset(found)
 
 
 def _is_written(view: GraphView, name: str, serving: set[str]) -> bool:
