@@ -176,15 +176,22 @@ def _show_difference(new: "Description", other: str, tags: str, *, json: bool) -
 
 def _show_requests(path: str, description: "Description", *, json: bool) -> None:
     from tfs.cli.inspect_tables import print_requests
+    from tfs.savedmodel.description import graph_of
+    from tfs.savedmodel.input_hints import hints_of
+    from tfs.savedmodel.remote_view import local_view
     from tfs.savedmodel.request_samples import request_samples
     from tfs.savedmodel.synthetic import generate
 
     if description.kind != "saved_model":
         raise TfsError(f"`{path}` is a frozen graph, which no server takes", "tfs inspect it without --request")
+    with local_view(path) as local:
+        hints = hints_of(graph_of(local, description.tags)[0], local)
     location = Path(path).absolute()
     model = location.parent.name if location.name.isdecimal() else location.name
-    samples = request_samples(description.signatures.values(), lambda signature: generate(signature, 1, 0), model=model)
-    print_requests(out(), samples, json=json)
+    samples = request_samples(
+        description.signatures.values(), lambda signature: generate(signature, 1, 0, hints), model=model
+    )
+    print_requests(out(), samples, as_json=json)
 
 
 def _show_server(url: str, signature: str | None, *, request: bool, json: bool) -> None:
@@ -207,7 +214,7 @@ def _show_server(url: str, signature: str | None, *, request: bool, json: bool) 
         samples = request_samples(
             model.signatures.values(), lambda signature: generate(signature, 1, 0), model=model.model, **given
         )
-        print_requests(out(), samples, json=json)
+        print_requests(out(), samples, as_json=json)
     elif json:
         print_json(served_json(model))
     else:

@@ -1,5 +1,6 @@
 """`tfs inspect` for people: tables of a description, a served model, a comparison, and requests to copy."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -83,11 +84,11 @@ def print_comparison(console: "Console", comparison: "Comparison") -> None:
         console.print(_table(("what", "name", "change"), rows))
 
 
-def print_requests(console: "Console", samples: "Sequence[RequestSample]", *, json: bool) -> None:
+def print_requests(console: "Console", samples: "Sequence[RequestSample]", *, as_json: bool) -> None:
     """Print requests so that they can be copied: no borders, no folding."""
     from dataclasses import asdict
 
-    if json:
+    if as_json:
         print_json([asdict(sample) for sample in samples])
         return
     for sample in samples:
@@ -139,13 +140,15 @@ def _warmup_text(description: "Description") -> str:
     return f"records: {description.warmup.records} ({counts}), {readable_size(description.warmup.size)}"
 
 
-def _record_rows(records: "Sequence[RecordSummary]") -> Iterable[tuple[str, ...]]:
-    import json
+def _value_text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
+
+def _record_rows(records: "Sequence[RecordSummary]") -> Iterable[tuple[str, ...]]:
     for number, record in enumerate(records):
         kind = record.kind if record.examples is None else f"{record.kind}, {record.examples} examples"
         for alias, given in record.inputs.items():
-            values = ", ".join(json.dumps(value, ensure_ascii=False) for value in given.first_values)
+            values = ", ".join(_value_text(value) for value in given.first_values)
             yield str(number), kind, record.signature_name, alias, given.dtype, shape_text(given.shape), values
         if not record.inputs:
             yield str(number), kind, record.signature_name, "", "", "", ""

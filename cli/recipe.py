@@ -177,9 +177,9 @@ def _optimize(stage: OptimizeStage | None, exported: Path, scratch: Path) -> tup
 def _warm_up(stage: WarmupStage | None, version: Path) -> int | None:
     if stage is None:
         return None
-    from tfs.savedmodel.warmup_sources import add_warmup
+    from tfs.savedmodel.warmup_sources import Selection, add_warmup
 
-    return add_warmup(version, stage.data, signature_name=stage.signature, records=stage.records)
+    return add_warmup(version, stage.data, Selection(stage.signature, stage.records))
 
 
 def _inspect(version: Path) -> Inspection:

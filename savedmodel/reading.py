@@ -144,9 +144,7 @@ def meta_graph(saved_model: Any, directory: Path, tags: Iterable[str] = (SERVE_T
 def signatures_of(graph: Any) -> dict[str, Signature]:
     """Return the signatures of a MetaGraphDef by name, in alphabetical order, without those for loaders only."""
     return {
-        name: Signature(
-            name, _tensors(proto.inputs), _tensors(proto.outputs), proto.method_name, _defaults(proto.defaults)
-        )
+        name: Signature(name, _tensors(proto.inputs), _tensors(proto.outputs), proto.method_name, _defaults(proto))
         for name, proto in sorted(graph.signature_def.items())
         if name not in _LOADER_SIGNATURES
     }
@@ -177,8 +175,10 @@ def _find_file(directory: Path) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _defaults(protos: Any) -> dict[str, Any]:
-    return {alias: json_from_array(array_from_proto(proto)) for alias, proto in sorted(protos.items())}
+def _defaults(signature: Any) -> dict[str, Any]:
+    # TensorFlow 2.15 has no defaults yet.
+    protos = getattr(signature, "defaults", {})
+    return {alias: json_from_array(array_from_proto(protos[alias])) for alias in sorted(protos)}
 
 
 def _tensors(infos: Any) -> dict[str, TensorInfo]:

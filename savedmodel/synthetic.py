@@ -1,43 +1,71 @@
 """Generated inputs for a signature: for verification and for warm-up without data."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from tfs.savedmodel.dtypes import numpy_dtype
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.input_hints import InputHints
+from tfs.savedmodel.protos import example_pb2
 from tfs.savedmodel.reading import Signature, TensorInfo
 
-__all__ = ["generate"]
+__all__ = ["generate", "generate_examples"]
 
 _UNKNOWN_SIZE = 8  # long enough for a short sequence, small enough to run at once
 _UNKNOWN_IMAGE_SIZE = 32  # height and width of [?, ?, ?, C]: image nets halve them up to five times
 _IMAGE_RANK = 4
+_SHARE_OF_VOCABULARY = 0.75
+_FLOAT, _INT64 = 1, 9  # DataType numbers of features
 
 # Common words hit most vocabularies, the others miss them; one has bytes beyond ASCII, one is empty.
 _WORDS = (b"the", b"good movie", b"zyxwv", "stra\u00dfe".encode(), b"a", b"0", b"")
 
 
-def generate(signature: Signature, batch_size: int, seed: int) -> dict[str, np.ndarray]:
+def generate(
+    signature: Signature, batch_size: int, seed: int, hints: InputHints | None = None
+) -> dict[str, np.ndarray]:
     """Return one array for each input of a signature; the same arguments give the same values.
 
-    Floats (and complex parts) are in [0, 1) and not all zero, integers 0 or 1 (ids that every table has) and not all
-    zero, bools both ways where there are two elements, strings are `bytes`: words and nonsense. An unknown first
-    dimension becomes `batch_size`, other unknown ones 8 (32 for height and width of images); an unknown rank becomes
-    `[batch_size]`. A known first dimension stays as it is.
+    Floats (and complex parts) are in [0, 1) and not all zero, bools both ways where there are two elements. Integers
+    are 0 or 1 (ids that every table has) and not all zero, or any id of the table that the hints name for them.
+    Strings are `bytes`: words and nonsense, mostly words of the hints' vocabulary if there is one, or serialized
+    examples if the model parses such.
+
+    An unknown first dimension becomes `batch_size`, other unknown ones 8 (32 for height and width of images); an
+    unknown rank becomes `[batch_size]`. A known first dimension stays as it is.
 
     Raises:
         TfsError: an input is sparse, composite or of a dtype that cannot be sent to a server.
     """
     random = np.random.default_rng(seed)
-    return {alias: _values(random, alias, info, batch_size) for alias, info in signature.inputs.items()}
+    known = hints or InputHints()
+    if sum(info.dtype == "string" for info in signature.inputs.values()) != 1:
+        # Examples come in the one input that holds strings.
+        known = replace(known, features={})
+    return {
+        alias: _values(random, alias, info, _shape(info.shape, batch_size), known)
+        for alias, info in signature.inputs.items()
+    }
 
 
-def _values(random: np.random.Generator, alias: str, info: TensorInfo, batch_size: int) -> np.ndarray:
+def generate_examples(hints: InputHints, count: int, seed: int) -> list[Any]:
+    """Return so many `tf.train.Example` protos with the features that a model parses."""
+    random = np.random.default_rng(seed)
+    return [_example(random, hints) for _ in range(count)]
+
+
+def _values(
+    random: np.random.Generator, alias: str, info: TensorInfo, shape: tuple[int, ...], hints: InputHints
+) -> np.ndarray:
     if info.components:
         raise TfsError(f"input `{alias}` is sparse or composite: no values can be generated for it", "give data")
-    shape = _shape(info.shape, batch_size)
     dtype = numpy_dtype(info.dtype)
     if info.dtype == "string":
-        return _strings(random, shape)
+        return _examples(random, shape, hints) if hints.features else _strings(random, shape, hints.words)
+    if dtype.kind in "iu" and (ids := hints.id_ranges.get(info.name.split(":")[0], 0)):
+        return random.integers(0, min(ids, np.iinfo(dtype.name).max), size=shape).astype(dtype)
     if dtype.kind in "iub":
         return _zeros_and_ones(random, shape).astype(dtype)
     values = random.random(shape)
@@ -60,9 +88,33 @@ def _zeros_and_ones(random: np.random.Generator, shape: tuple[int, ...]) -> np.n
     return flat.reshape(shape)
 
 
-def _strings(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def _strings(random: np.random.Generator, shape: tuple[int, ...], vocabulary: tuple[bytes, ...]) -> np.ndarray:
+    """Fill a tensor with words; three of four are of the vocabulary, if there is one."""
     values = np.empty(int(np.prod(shape)), dtype=object)
     for index in range(len(values)):
+        known = vocabulary and random.random() < _SHARE_OF_VOCABULARY
+        words = vocabulary if known else _WORDS
         # The first element is a word that most vocabularies have.
-        values[index] = _WORDS[0] if index == 0 else _WORDS[random.integers(len(_WORDS))]
+        values[index] = words[0] if index == 0 else words[random.integers(len(words))]
     return values.reshape(shape)
+
+
+def _examples(random: np.random.Generator, shape: tuple[int, ...], hints: InputHints) -> np.ndarray:
+    values = np.empty(int(np.prod(shape)), dtype=object)
+    for index in range(len(values)):
+        values[index] = _example(random, hints).SerializeToString()
+    return values.reshape(shape)
+
+
+def _example(random: np.random.Generator, hints: InputHints) -> Any:
+    example = example_pb2.Example()
+    for key, feature in sorted(hints.features.items()):
+        size = 1 if feature.size is None else feature.size
+        values = example.features.feature[key]
+        if feature.dtype == _FLOAT:
+            values.float_list.value.extend(random.random(size).tolist())
+        elif feature.dtype == _INT64:
+            values.int64_list.value.extend(random.integers(0, 2, size=size).tolist())
+        else:
+            values.bytes_list.value.extend(_strings(random, (size,), hints.words).tolist())
+    return example

@@ -6,13 +6,15 @@ from typing import Any
 
 from tfs.savedmodel.dtypes import dtype_name
 from tfs.savedmodel.op_findings import all_nodes
+from tfs.savedmodel.tensors import array_from_proto
 
-__all__ = ["Table", "tables_of"]
+__all__ = ["Table", "table_contents", "tables_of"]
 
 _TABLES = {
     *("HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2", "MutableHashTableOfTensors"),
     *("MutableHashTableOfTensorsV2", "MutableDenseHashTable", "MutableDenseHashTableV2", "AnonymousHashTable"),
 }
+_STRING = 7  # DT_STRING
 _FILLERS = {
     **dict.fromkeys(("InitializeTableFromTextFile", "InitializeTableFromTextFileV2"), "file"),
     **dict.fromkeys(("InitializeTable", "InitializeTableV2", "LookupTableImport", "LookupTableImportV2"), "tensors"),
@@ -50,6 +52,20 @@ def tables_of(graph_def: Any) -> list[Table]:
             source = sources.get(node.name, "unknown")
             tables.setdefault(shared or node.name, Table(node.name, node.op, key, value, source))
     return list(tables.values())
+
+
+def table_contents(graph_def: Any) -> list[bytes]:
+    """Return the strings in constants that tables of a GraphDef are filled from, in their order."""
+    constants = {node.name: node for node in graph_def.node if node.op == "Const"}
+    fillers = {f.signature.name for f in graph_def.library.function if any(n.op in _FILLERS for n in f.node_def)}
+    words: list[bytes] = []
+    for _, node in all_nodes(graph_def):
+        if node.op in _FILLERS or ("f" in node.attr and node.attr["f"].func.name in fillers):
+            for source in node.input:
+                constant = constants.get(source.split(":")[0])
+                if constant is not None and constant.attr["dtype"].type == _STRING:
+                    words += array_from_proto(constant.attr["value"].tensor).ravel().tolist()
+    return words
 
 
 def _filled(graph_def: Any) -> Iterator[tuple[str, str]]:

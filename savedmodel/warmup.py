@@ -7,7 +7,7 @@ refuses a version whose file it cannot replay to the end, so what is written her
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ __all__ = [
     "summarize",
     "summarize_records",
     "warmup_file",
+    "without_repetitions",
     "write_records",
 ]
 
@@ -174,16 +175,27 @@ def log_of_record(record: PredictRecord, model_name: str = "") -> Any:
     return log
 
 
-def write_records(directory: Path, logs: Iterable[Any]) -> Path:
+def without_repetitions(logs: Iterable[Any]) -> list[Any]:
+    """Return the records in their order, each only once: a repetition warms nothing up and delays the load."""
+    return list({log.SerializeToString(deterministic=True): log for log in logs}.values())
+
+
+def write_records(directory: Path, logs: Iterable[Any], check: Callable[[Path], None] | None = None) -> Path:
     """Write a version's warm-up file, replacing the one it has in one step, and return its path.
+
+    Args:
+        directory: of the version.
+        logs: PredictionLog protos.
+        check: is called with the new file before it takes its place; if it raises, everything stays as it was.
 
     Raises:
         TfsError: there are more than 1000 records, or the directory cannot be written to.
     """
-    records = [log.SerializeToString() for log in logs]
+    records = [log.SerializeToString(deterministic=True) for log in logs]
     if len(records) > MAX_RECORDS:
         raise TfsError(f"{len(records)} warm-up records are more than a server takes ({MAX_RECORDS})", "--records 1000")
     file = warmup_file(directory)
+    made = not file.parent.exists()
     try:
         file.parent.mkdir(exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{file.name}.tmp-", dir=file.parent)
@@ -191,9 +203,13 @@ def write_records(directory: Path, logs: Iterable[Any]) -> Path:
             with os.fdopen(handle, "wb") as stream:
                 write_tfrecord(stream, records)
                 os.fchmod(stream.fileno(), 0o644)  # mkstemp's 0600 would lock a server of another user out
+            if check is not None:
+                check(Path(name))
             Path(name).replace(file)
         except BaseException:
             Path(name).unlink(missing_ok=True)
+            if made:
+                file.parent.rmdir()
             raise
     except OSError as error:
         raise TfsError(f"`{file}` cannot be written: {error.strerror}") from error

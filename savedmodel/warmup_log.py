@@ -6,7 +6,7 @@ that shares the files. Nobody can mend a log, so such records are left out and c
 
 import glob
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tfs.savedmodel.protos import prediction_log_pb2
 from tfs.savedmodel.reading import Signature, meta_graph, read_saved_model, signature_named, signatures_of
 from tfs.savedmodel.tensors import array_from_proto
 from tfs.savedmodel.tfrecord import TruncatedError, read_tfrecord
-from tfs.savedmodel.warmup import DEFAULT_SIGNATURE, MAX_RECORDS, write_records
+from tfs.savedmodel.warmup import DEFAULT_SIGNATURE, MAX_RECORDS, read_records, write_records
 
 __all__ = ["LogRecords", "add_warmup_from_log", "log_files"]
 
@@ -41,13 +41,22 @@ class LogRecords:
     notes: list[str]
 
 
-def add_warmup_from_log(directory: Path, sources: Sequence[str], *, records: int | None = None) -> LogRecords:
+def add_warmup_from_log(
+    directory: Path,
+    sources: Sequence[str],
+    *,
+    records: int | None = None,
+    append: bool = False,
+    check: Callable[[Path], None] | None = None,
+) -> LogRecords:
     """Write the requests of a log, without their replies, as the warm-up records of the version in `directory`.
 
     Args:
-        directory: a version directory; records that it has are replaced.
+        directory: a version directory.
         sources: as `log_files` takes them.
         records: use the first so many that fit the model; 1000, which is the most that a server takes, if None.
+        append: keep the records that are there already, in place of replacing them.
+        check: as `write_records` takes it.
 
     Raises:
         TfsError: the model or a file cannot be read, or no record fits the model.
@@ -77,7 +86,7 @@ def add_warmup_from_log(directory: Path, sources: Sequence[str], *, records: int
     notes += left_out.notes()
     if not found:
         raise TfsError(f"the log has no record for `{directory}`", "; ".join(notes) or "it is empty")
-    write_records(directory, found)
+    write_records(directory, [*(read_records(directory) if append else ()), *found], check)
     return LogRecords(len(found), notes)
 
 

@@ -41,7 +41,7 @@ def test_json_lines_become_records_that_the_model_runs(tfs, version, tmp_path):
     (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, lines)))
     done = tfs("warmup", version, "--data", tmp_path / "r.jsonl")
     file = version / "assets.extra" / "tf_serving_warmup_requests"
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"2 records in {file}\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"2 records, {file.stat().st_size} B, in {file}\n", "")
     first, second = _replay(version)
     assert first["scores"].shape == (2, 10)
     assert second["text"].tolist() == [b"ABC", b"\xff"]
@@ -108,6 +108,7 @@ def test_wrong_usage_exits_with_two(tfs, version, tmp_path):
         ["warmup"],
         ["warmup", version],
         ["warmup", version, "--synthetic", "--data", "r.jsonl"],
+        ["warmup", version, "--measure", "--synthetic", "--data", "r.jsonl"],
         ["warmup", version, "--data", "r.csv"],
         ["warmup", version, "--synthetic", "--from-log", "log"],
         ["warmup", version, "--synthetic", "more"],
@@ -135,3 +136,37 @@ def test_tensorflow_is_not_loaded(version):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_generated_records_cover_every_signature_and_allowed_batch_size(tfs, version, tmp_path):
+    (tmp_path / "batching.txt").write_text("max_batch_size { value: 8 } allowed_batch_sizes: 4 allowed_batch_sizes: 8")
+    only = ["--signature", "serving_default"]
+    done = tfs("warmup", version, "--synthetic", *only, "--batching_parameters_file", tmp_path / "batching.txt")
+    assert (done.returncode, done.stderr) == (0, "")
+    content = json.loads(tfs("inspect", version, "--json").stdout)["warmup"]["content"]
+    assert [record["inputs"]["images"]["shape"][0] for record in content] == [4, 8]
+    done = tfs("warmup", version, "--synthetic", "--append", "--records", "1", "--json")
+    assert json.loads(done.stdout)["by_signature"] == {"serving_default": 3, "words": 1}
+
+
+def test_each_record_is_run_before_it_is_written(tfs, version, tmp_path):
+    data = (version / "saved_model.pb").read_bytes()
+    # The signature still fits, but the graph has lost a node of the way to it.
+    (version / "saved_model.pb").write_bytes(data.replace(b"MatMul", b"MatMuk"))
+    done = tfs("warmup", version, "--synthetic")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"error: `{version}` does not load: ")
+    assert not (version / "assets.extra").exists()
+
+
+def test_measure_shows_the_first_request_with_and_without_records(tfs, version):
+    done = tfs("warmup", version, "--measure")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"error: `{version}` has no warm-up records (tfs warmup {version} --synthetic)\n",
+    )
+    done = tfs("warmup", version, "--synthetic", "--records", "2", "--measure", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    latencies = json.loads(done.stdout)["latencies"]
+    assert all(0 < value["p50_ms"] <= value["p99_ms"] and value["load_ms"] > 0 for value in latencies.values())
+    assert latencies["with"]["first_ms"] < latencies["without"]["first_ms"]

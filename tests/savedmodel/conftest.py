@@ -58,3 +58,53 @@ def keras_saved_twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("twice") / "1"
     tf.saved_model.save(model, str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def scoring_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version whose inputs take some values only.
+
+    `serving_default` and `regress` parse examples (`age`: one int64, `size`: two floats, `tags`: strings), the first by
+    the Classify method, the other by Regress; `embed` looks ids up in a table of 50 rows, and words in a vocabulary.
+    """
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    path = tmp_path_factory.mktemp("scoring") / "1"
+    utils, names = v1.saved_model.utils, v1.saved_model.signature_constants
+    with tf.Graph().as_default(), v1.Session() as session:
+        serialized = v1.placeholder(tf.string, [None], name="examples")
+        spec = {
+            "age": tf.io.FixedLenFeature([], tf.int64),
+            "size": tf.io.FixedLenFeature([2], tf.float32),
+            "tags": tf.io.VarLenFeature(tf.string),
+        }
+        features = tf.io.parse_example(serialized, spec)
+        scores = features["size"] * tf.cast(features["age"], tf.float32)[:, None]
+        ids = v1.placeholder(tf.int32, [None, 4], name="ids")
+        words = v1.placeholder(tf.string, [None], name="words")
+        table = v1.get_variable("table", [50, 3], use_resource=True)
+        keys = tf.constant(["alpha", "beta", "gamma"])
+        vocabulary = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(keys, tf.range(3, dtype=tf.int64)), -1
+        )
+        rows = tf.gather(table, tf.reshape(tf.cast(ids, tf.int64), [-1]))
+        session.run([v1.global_variables_initializer(), v1.tables_initializer()])
+        info = utils.build_tensor_info
+        signatures = {
+            "serving_default": ({"inputs": serialized}, {"scores": scores}, names.CLASSIFY_METHOD_NAME),
+            "regress": ({"inputs": serialized}, {"outputs": scores[:, :1]}, names.REGRESS_METHOD_NAME),
+            "embed": ({"ids": ids, "words": words}, {"rows": rows, "found": vocabulary.lookup(words)}, ""),
+        }
+        definitions = {
+            name: v1.saved_model.signature_def_utils.build_signature_def(
+                {alias: info(tensor) for alias, tensor in inputs.items()},
+                {alias: info(tensor) for alias, tensor in outputs.items()},
+                method or names.PREDICT_METHOD_NAME,
+            )
+            for name, (inputs, outputs, method) in signatures.items()
+        }
+        builder = v1.saved_model.Builder(str(path))
+        builder.add_meta_graph_and_variables(session, ["serve"], definitions, main_op=v1.tables_initializer())
+        builder.save()
+    return path

@@ -1,0 +1,72 @@
+import numpy as np
+
+from tfs.savedmodel.input_hints import ExampleFeature, InputHints, hints_of, read_hints
+from tfs.savedmodel.protos import meta_graph_pb2
+from tfs.savedmodel.reading import read_signatures
+from tfs.savedmodel.synthetic import generate, generate_examples
+
+
+def test_ids_words_and_features_are_found_in_a_graph_of_tf_1(scoring_model):
+    hints = read_hints(scoring_model)
+    assert hints.id_ranges == {"ids": 50}
+    assert hints.words == (b"alpha", b"beta", b"gamma")
+    assert hints.features == {
+        "age": ExampleFeature(9, 1),
+        "size": ExampleFeature(1, 2),
+        "tags": ExampleFeature(7, None),
+    }
+
+
+def test_a_vocabulary_is_read_from_its_asset(plain_model):
+    assert read_hints(plain_model / "3").words == (b"the", b"a")
+
+
+def test_ids_are_traced_through_functions_to_the_smallest_table(tmp_path_factory):
+    import tensorflow as tf
+
+    class Encoder(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.narrow = tf.Variable(tf.zeros([90, 2])), tf.Variable(tf.zeros([70, 2]))
+
+        @tf.function
+        def look_up(self, ids):
+            return tf.gather(self.wide, tf.cast(ids, tf.int32)) + tf.gather(self.narrow, tf.identity(ids))
+
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, 3], tf.int64, name="ids"), tf.TensorSpec([None], tf.int64, name="n")]
+        )
+        def __call__(self, ids, n):
+            return {"y": tf.reduce_sum(self.look_up(ids), 1), "n": n + 1}
+
+    path = tmp_path_factory.mktemp("encoder") / "1"
+    tf.saved_model.save(Encoder(), str(path))
+    hints = read_hints(path)
+    assert hints.id_ranges == {"serving_default_ids": 70}
+    inputs = generate(read_signatures(path)["serving_default"], 200, 0, hints)
+    assert (inputs["ids"].min(), inputs["ids"].max()) == (0, 69)
+    assert set(inputs["n"]) == {0, 1}
+
+
+def test_a_graph_without_any_has_none(tmp_path):
+    graph = meta_graph_pb2.MetaGraphDef()
+    graph.graph_def.node.add(name="g", op="GatherV2", input=["lost", "x", "axis"])
+    graph.asset_file_def.add(filename="gone.txt")
+    assert hints_of(graph, tmp_path) == InputHints()
+
+
+def test_generated_strings_hit_the_vocabulary_and_miss_it(scoring_model):
+    words = generate(read_signatures(scoring_model)["embed"], 100, 0, InputHints(words=(b"alpha", b"beta")))["words"]
+    hits = np.isin(words.astype("S"), [b"alpha", b"beta"])
+    assert 50 < hits.sum() < 100
+
+
+def test_generated_examples_are_what_the_model_parses(scoring_model):
+    import tensorflow as tf
+
+    spec = {"age": tf.io.FixedLenFeature([], tf.int64), "size": tf.io.FixedLenFeature([2], tf.float32)}
+    hints = read_hints(scoring_model)
+    serialized = [example.SerializeToString() for example in generate_examples(hints, 5, 0)]
+    assert tf.io.parse_example(serialized, spec)["size"].shape == (5, 2)
+    inputs = generate(read_signatures(scoring_model)["regress"], 5, 0, hints)["inputs"]
+    assert tf.io.parse_example(inputs.tolist(), spec)["size"].shape == (5, 2)
