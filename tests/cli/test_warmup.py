@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def test_json_lines_become_records_that_the_model_runs(tfs, version, tmp_path):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_arrays_and_generated_inputs_become_records_too(tfs, version, tmp_path):
-    np.savez(tmp_path / "r.npz", images=np.zeros((7, 8, 8, 1)))
+    np.savez(tmp_path / "r.npz", images=np.arange(7 * 64).reshape(7, 8, 8, 1))
     done = tfs("warmup", version, "--data", tmp_path / "r.npz", "--records", "3", "--json")
     result = json.loads(done.stdout)
     assert result["records"] == 3
@@ -57,7 +58,8 @@ def test_arrays_and_generated_inputs_become_records_too(tfs, version, tmp_path):
     assert [len(outputs["classes"]) for outputs in _replay(version)] == [3, 2, 2]
     done = tfs("warmup", version, "--synthetic", "--signature", "words")
     assert done.returncode == 0
-    assert len(_replay(version)) == 10
+    # Fewer than ten: of what was generated, nothing is written twice.
+    assert 2 <= len(_replay(version)) < 10
 
 
 def test_a_bad_line_writes_nothing_and_keeps_the_old_records(tfs, version, tmp_path):
@@ -92,7 +94,8 @@ def test_a_request_log_becomes_records_too(tfs, version, tmp_path):
     file = version / "assets.extra" / "tf_serving_warmup_requests"
     for source in ([tmp_path / "digits"], files):
         done = tfs("warmup", version, "--from-log", *source)
-        assert (done.returncode, done.stdout) == (0, f"2 records in {file}\n")
+        assert done.returncode == 0, done.stderr
+        assert re.fullmatch(rf"2 records, 1\.\d KiB, in {re.escape(str(file))}\n", done.stdout)
         assert done.stderr.splitlines() == [
             "warning: 2 session_run record(s) are left out: a server does not replay such",
             "warning: 1 record(s) do not fit the model and are left out, the first is "
