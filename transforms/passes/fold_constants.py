@@ -31,10 +31,11 @@ class FoldConstants(GraphPass):
 
     1. A PlaceholderWithDefault that no signature feeds becomes its default.
     2. Control edges from nodes that have no effect, nor wait for one that has, are dropped: nothing can tell.
-    3. Shape, Size and Rank of a tensor whose static shape is complete become constants.
-    4. Nodes without state whose inputs are all constants are run once; the results that others read become constants.
-    5. Of a conditional (Switch and Merge, or If) with a constant predicate the chosen branch stays.
-    6. Constants that a loop (While) passes on unchanged move into its body.
+    3. An Identity of a constant is taken out.
+    4. Shape, Size and Rank of a tensor whose static shape is complete become constants.
+    5. Nodes without state whose inputs are all constants are run once; the results that others read become constants.
+    6. Of a conditional (Switch and Merge, or If) with a constant predicate the chosen branch stays.
+    7. Constants that a loop (While) passes on unchanged move into its body.
 
     Stateful and random ops, old-style control flow, calls, tables and variables stay, as does what is excluded and what
     would be larger than `max_constant_size_in_bytes`. A constant keeps the name of the node it replaces where that node
@@ -73,6 +74,7 @@ class FoldConstants(GraphPass):
         for _ in range(_MAX_ROUNDS):
             before = sum(done.values())
             view = _count(done, "control edges dropped", *_drop_idle_control_edges(view))
+            view = _count(done, "identities bypassed", *self._bypass_identities(view))
             view = _count(done, "shapes known", *self._fold_shapes(view))
             view = _count(done, "constants computed", *self._fold(view, skipped))
             view = _count(done, "constant branches taken", *take_constant_branches(view))
@@ -96,6 +98,23 @@ class FoldConstants(GraphPass):
             or is_stateful(node)
             or any(True for _ in called_functions(node))
         )
+
+    def _bypass_identities(self, view: GraphView) -> tuple[GraphView, int]:
+        """Let readers of an Identity of a constant read the constant: a frozen variable's value need not be copied."""
+        edit = GraphEdit(view)
+        constants: dict[str, Tensor] = {}
+        for name in view.order:
+            node = view.nodes[name]
+            if node.op != "Identity" or node.device or view.is_root(name) or view.control_inputs(name):
+                continue
+            source = Tensor.parse(node.input[0])
+            constant = constants.get(source.node, source)
+            if self._may_fold(view, name) and view.is_constant(constant):
+                constants[name] = constant
+                edit.redirect(Tensor(name, 0), constant)
+                edit.redirect_control(name, [constant.node])
+                edit.drop(name)
+        return (edit.view(), len(constants)) if constants else (view, 0)
 
     def _fold_shapes(self, view: GraphView) -> tuple[GraphView, int]:
         candidates = [node for node in view if node.op in _SHAPE_OPS and self._may_fold(view, node.name)]
