@@ -1,10 +1,10 @@
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -37,12 +37,13 @@ def test_help_loads_nothing_heavy():
 
 def test_help_answers_in_a_quarter_of_a_second(tfs):
     def seconds():
-        start = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         tfs("--help")
-        return time.monotonic() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # The best of several: what else the machine does is not our time.
-    assert min(seconds() for _ in range(8)) < 0.25
+    # Of the processor, and the best of several: what else the machine does is not our time.
+    assert min(seconds() for _ in range(5)) < 0.25
 
 
 @pytest.mark.parametrize("command", _COMMANDS)
