@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
+from tfs.serve.executor import Executor
+
 __all__ = ["Addresses", "Device", "Engine", "EngineError", "LoadReport", "__version__"]
 
 __version__: str
@@ -102,12 +104,14 @@ class Engine:
         warmup: bool = True,
         warmup_iterations: int = 1,
         batching: Mapping[str, object] | None = None,
+        executor: Executor | None = None,
     ) -> LoadReport:
         """Load the SavedModel in `path` and replay its warm-up records; it is not reachable before `route`.
 
         The meta graph is the one with exactly these tags (`serve` if left out). Blocks; any failure (broken files,
         wrong tags, a failing warm-up record) leaves nothing behind.
         `batching` has the keys of `tfs.serve.batching.BatchingParameters`; None runs each request alone.
+        `executor` runs the version in place of TensorFlow, which then reads nothing; `path` has its warm-up records.
         """
     def route(self, model: str, versions: Sequence[int], labels: Mapping[str, int]) -> None:
         """Set, in one atomic step, which loaded versions of `model` requests may reach (none: the model is gone)."""
@@ -172,5 +176,6 @@ class Engine:
     def shutdown(self, drain_seconds: float) -> bool:
         """Stop accepting, wait up to `drain_seconds` for requests under way, close; True if all were answered.
 
-        What the request log has accepted is written before this returns.
+        What the request log has accepted is written before this returns. An executor's run that is under
+        way is waited for in any case.
         """

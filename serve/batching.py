@@ -1,18 +1,15 @@
 """How requests are batched: what the flags and BatchingParameters in text format mean for each version."""
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
 from tfs.savedmodel.errors import TfsError
-from tfs.serve._engine import Engine
-from tfs.serve.data_plane import Loaded
 from tfs.serve.options import ServerOptions
 from tfs.serve.text_protos import config_message, parse_text, read_config_text
 
-__all__ = ["BatchingDataPlane", "BatchingParameters", "BatchingPlan", "batching_of", "batching_plan"]
+__all__ = ["BatchingParameters", "BatchingPlan", "batching_of", "batching_plan"]
 
 # Where a version has its own parameters, if each has.
 _VERSION_FILE = "batching_params.pbtxt"
@@ -114,37 +111,3 @@ def _parameters(message: Any) -> BatchingParameters:
     if message.HasField("max_execution_batch_size"):
         parameters["max_execution_batch_size"] = message.max_execution_batch_size.value
     return parameters
-
-
-class BatchingDataPlane:
-    """A data plane that loads each version with its batching parameters."""
-
-    def __init__(self, engine: Engine, plan: BatchingPlan | None) -> None:
-        self._engine = engine
-        self._plan = plan
-
-    def load(  # noqa: PLR0913  the engine's own signature
-        self, model: str, version: int, path: str, *, tags: Sequence[str], warmup: bool, warmup_iterations: int
-    ) -> Loaded:
-        """See `DataPlane.load`."""
-        return self._engine.load(
-            model,
-            version,
-            path,
-            tags=tags,
-            warmup=warmup,
-            warmup_iterations=warmup_iterations,
-            batching=self._plan.parameters_of(path) if self._plan else None,
-        )
-
-    def route(self, model: str, versions: Sequence[int], labels: Mapping[str, int]) -> None:
-        """See `DataPlane.route`."""
-        self._engine.route(model, versions, labels)
-
-    def publish(self, model: str, states: Sequence[tuple[int, int, int, str]]) -> None:
-        """See `DataPlane.publish`."""
-        self._engine.publish(model, states)
-
-    def unload(self, model: str, version: int) -> None:
-        """See `DataPlane.unload`."""
-        self._engine.unload(model, version)

@@ -3,15 +3,28 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-__all__ = ["DataPlane", "Loaded"]
+from tfs.savedmodel.errors import TfsError
+from tfs.serve.codes import Code
+
+__all__ = ["DataPlane", "Loaded", "VersionError"]
+
+
+class VersionError(TfsError):
+    """A version that cannot be loaded, for a reason that was found before the engine has seen it.
+
+    Args:
+        code: what GetModelStatus tells.
+        message: see TfsError.
+        hint: see TfsError.
+    """
+
+    def __init__(self, code: Code, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.code = code
 
 
 class Loaded(Protocol):
     """What a load took."""
-
-    @property
-    def seconds(self) -> float:
-        """From the start of the load to the end of the warm-up."""
 
     @property
     def warmup_records(self) -> int:
@@ -24,7 +37,10 @@ class DataPlane(Protocol):
     def load(  # noqa: PLR0913  the engine's own signature
         self, model: str, version: int, path: str, *, tags: Sequence[str], warmup: bool, warmup_iterations: int
     ) -> Loaded:
-        """Load and warm up a version; blocks, and leaves nothing behind on failure. Requests do not reach it yet."""
+        """Load and warm up a version; blocks, and leaves nothing behind on failure. Requests do not reach it yet.
+
+        May raise VersionError too, or another TfsError, whose code is UNKNOWN.
+        """
 
     def route(self, model: str, versions: Sequence[int], labels: Mapping[str, int]) -> None:
         """Set in one step which loaded versions requests may reach."""

@@ -1,6 +1,8 @@
 """How models are executed: what the flags, or the config files they name, make of sessions, tags and warm-up."""
 
 import logging
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +10,7 @@ from tfs.savedmodel.errors import TfsError
 from tfs.serve.batching import BatchingPlan, batching_of, batching_plan
 from tfs.serve.devices import choose_devices
 from tfs.serve.options import ServerOptions
+from tfs.serve.source import SAVED_MODEL_FILES, TFLITE_FILE
 from tfs.serve.text_protos import config_message, parse_text, read_config_text
 
 __all__ = ["Execution", "execution_of"]
@@ -17,7 +20,7 @@ _logger = logging.getLogger(__name__)
 _ON = 1  # RewriterConfig.Toggle
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Execution:
     """How every model is executed.
 
@@ -28,6 +31,7 @@ class Execution:
         warmup: whether warm-up records are replayed.
         warmup_iterations: how often each is.
         batching: how requests are batched; None runs each alone.
+        tflite_interpreters: of each version with a TFLite model; 0 never looks for one.
     """
 
     session_config: bytes
@@ -36,13 +40,19 @@ class Execution:
     warmup: bool
     warmup_iterations: int
     batching: BatchingPlan | None
+    tflite_interpreters: int
+
+    @property
+    def model_files(self) -> Sequence[str]:
+        """The files of which a version has at least one."""
+        return (*SAVED_MODEL_FILES, TFLITE_FILE) if self.tflite_interpreters else SAVED_MODEL_FILES
 
 
 def execution_of(options: ServerOptions) -> Execution:
     """Return how the options want models to be executed.
 
-    A `--platform_config_file` takes the place of all flags about sessions, batching, tags and warm-up; those that
-    choose devices hold beside it.
+    A `--platform_config_file` takes the place of all flags about sessions, batching, tags, warm-up and TFLite; those
+    that choose devices hold beside it.
 
     Raises:
         TfsError: a file that the options name cannot be read, or does not hold what it should.
@@ -50,19 +60,20 @@ def execution_of(options: ServerOptions) -> Execution:
     _check_thread_pool_factory(options.thread_pool_factory_config_file)
     if options.platform_config_file:
         return _of_platform_config(options)
-    return _execution(
-        _session_config(options),
-        options.tags,
-        options.enable_model_warmup,
-        options.num_request_iterations_for_warmup,
-        batching_of(options),
+    session_config, in_caller_thread = _completed(_session_config(options))
+    return Execution(
+        session_config=session_config,
+        in_caller_thread=in_caller_thread,
+        tags=options.tags,
+        warmup=options.enable_model_warmup,
+        warmup_iterations=max(options.num_request_iterations_for_warmup, 1),
+        batching=batching_of(options),
+        tflite_interpreters=_tflite_interpreters(options),
     )
 
 
-def _execution(
-    config: Any, tags: tuple[str, ...], warmup: bool, warmup_iterations: int, batching: BatchingPlan | None
-) -> Execution:
-    """Complete a session's config.
+def _completed(config: Any) -> tuple[bytes, bool]:
+    """Complete a session's config; return it serialized, and whether operations run in the request's own thread.
 
     TensorFlow's own default, a pool over all cores for each operation, is made for training. With several requests at a
     time the cores are busy anyway, and a request that stays in one thread pays for no hand-over. So there is a pool of
@@ -70,9 +81,16 @@ def _execution(
     """
     config.intra_op_parallelism_threads = config.intra_op_parallelism_threads or 1
     in_caller_thread = config.inter_op_parallelism_threads <= 0 and not config.session_inter_op_thread_pool
-    return Execution(
-        bytes(config.SerializeToString()), in_caller_thread, tags, warmup, max(warmup_iterations, 1), batching
-    )
+    return bytes(config.SerializeToString()), in_caller_thread
+
+
+def _tflite_interpreters(flags: Any) -> int:
+    """Return what the TFLite flags mean, be they options or fields of a SessionBundleConfig."""
+    if not flags.prefer_tflite_model:
+        return 0
+    pools: int = flags.num_tflite_pools or os.cpu_count() or 1
+    per_pool: int = flags.num_tflite_interpreters_per_pool
+    return max(pools, 1) * max(per_pool, 1)
 
 
 def _session_config(options: ServerOptions) -> Any:
@@ -128,10 +146,13 @@ def _of_platform_config(options: ServerOptions) -> Execution:
         raise TfsError(f"`{path}`: the platform `tensorflow` has no {adapter.DESCRIPTOR.full_name}")
     bundle = adapter.legacy_config
     choose_devices(bundle.session_config, options)
-    return _execution(
-        bundle.session_config,
-        tuple(bundle.saved_model_tags) or ("serve",),
-        bundle.enable_model_warmup,
-        bundle.model_warmup_options.num_request_iterations.value,
-        batching_plan(bundle.batching_parameters) if bundle.HasField("batching_parameters") else None,
+    session_config, in_caller_thread = _completed(bundle.session_config)
+    return Execution(
+        session_config=session_config,
+        in_caller_thread=in_caller_thread,
+        tags=tuple(bundle.saved_model_tags) or ("serve",),
+        warmup=bundle.enable_model_warmup,
+        warmup_iterations=max(bundle.model_warmup_options.num_request_iterations.value, 1),
+        batching=batching_plan(bundle.batching_parameters) if bundle.HasField("batching_parameters") else None,
+        tflite_interpreters=_tflite_interpreters(bundle),
     )

@@ -14,16 +14,18 @@ _MAX_GRAPH_BYTES = 32 << 20
 
 
 def remedy(message: str, path: str) -> str:
-    """Return what to do about TensorFlow's refusal of the SavedModel in `path`; empty if the message says it all.
+    """Return what to do about the refusal of the model in `path`; empty if the message says it all.
 
     Args:
-        message: TensorFlow's own words.
+        message: TensorFlow's or LiteRT's own words.
         path: the version directory.
     """
     if found := re.search(r"Op type not registered '([^']+)'", message):
         return _missing_op(found[1])
     if "Could not find meta graph def matching supplied tags" in message:
         return f"`tfs inspect {path}` shows the tags it has; name them with --saved_model_tags"
+    if "Select TensorFlow op" in message:
+        return "convert the model for TFLITE_BUILTINS only, or serve its SavedModel without --prefer_tflite_model"
     if "Could not find variable" in message or "Error while reading resource variable" in message:
         return _double_variables(path)
     return ""

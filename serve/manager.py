@@ -15,7 +15,7 @@ from functools import partial
 from tfs.savedmodel.errors import TfsError
 from tfs.serve._engine import EngineError
 from tfs.serve.codes import Code
-from tfs.serve.data_plane import DataPlane, Loaded
+from tfs.serve.data_plane import DataPlane, Loaded, VersionError
 from tfs.serve.lifecycle import ModelVersions, Version
 from tfs.serve.load_errors import remedy
 from tfs.serve.states import State, VersionStatus
@@ -214,7 +214,7 @@ class Manager:
         threading.Thread(target=self._unload, args=(model, version), name="tfs-unload", daemon=True).start()
 
     def _load(self, model: ModelVersions, version: Version) -> None:
-        options = self._options
+        options, started = self._options, time.monotonic()
         try:
             loaded = self._engine.load(
                 model.name,
@@ -227,7 +227,7 @@ class Manager:
         except Exception as failure:
             self._finish(Kind.LOAD, partial(self._end_failed_load, model, version, failure))
         else:
-            self._finish(Kind.LOAD, partial(self._end_load, model, version, loaded))
+            self._finish(Kind.LOAD, partial(self._end_load, model, version, loaded, time.monotonic() - started))
 
     def _unload(self, model: ModelVersions, version: Version) -> None:
         started = time.monotonic()
@@ -244,13 +244,13 @@ class Manager:
             note()
             self._changed.notify_all()
 
-    def _end_load(self, model: ModelVersions, version: Version, loaded: Loaded) -> None:
+    def _end_load(self, model: ModelVersions, version: Version, loaded: Loaded, seconds: float) -> None:
         version.become_available()
         # Published after it is true: who reads AVAILABLE can reach the version.
         self._route(model)
         self._publish(model)
         records = f" ({loaded.warmup_records} warm-up records)" if loaded.warmup_records else ""
-        _log(model, version, f"LOADING -> AVAILABLE in {loaded.seconds:.2f} s{records}")
+        _log(model, version, f"LOADING -> AVAILABLE in {seconds:.2f} s{records}")
 
     def _end_failed_load(self, model: ModelVersions, version: Version, failure: Exception) -> None:
         version.error_code, version.error_message = _status(failure)
@@ -293,7 +293,7 @@ def _log(model: ModelVersions, version: Version, text: str, level: int = logging
 def _status(failure: Exception) -> tuple[int, str]:
     if isinstance(failure, EngineError):
         return failure.code, failure.message
-    return Code.UNKNOWN, _one_line(failure)
+    return failure.code if isinstance(failure, VersionError) else Code.UNKNOWN, _one_line(failure)
 
 
 def _one_line(failure: Exception) -> str:

@@ -172,7 +172,7 @@ class ServerOptions:
         str,
         Flag(
             _EXECUTION,
-            "PlatformConfigMap in text format; flags about sessions, batching, tags and warm-up are then ignored.",
+            "PlatformConfigMap in text format; flags on sessions, batching, tags, warm-up and TFLite are then ignored.",
         ),
     ] = ""
     thread_pool_factory_config_file: Annotated[
@@ -200,6 +200,15 @@ class ServerOptions:
     mixed_precision: Annotated[
         str, Flag(_EXECUTION, "`bfloat16` lets TensorFlow compute in that precision where it is safe.")
     ] = ""
+    prefer_tflite_model: Annotated[
+        bool, Flag(_EXECUTION, "Run a version's model.tflite, if it has one, in place of its SavedModel; by LiteRT.")
+    ] = False
+    num_tflite_pools: Annotated[
+        int, Flag(_EXECUTION, "Pools of LiteRT's interpreters for each such version; 0 is one per CPU.")
+    ] = 0
+    num_tflite_interpreters_per_pool: Annotated[
+        int, Flag(_EXECUTION, "Interpreters in each pool; an interpreter runs one request at a time.")
+    ] = 1
     xla_cpu_compilation_enabled: Annotated[
         bool, Flag(_EXECUTION, "Accepted; XLA compilation is never disabled here.", _XLA)
     ] = False

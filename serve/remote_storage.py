@@ -4,14 +4,14 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tfs.savedmodel.errors import TfsError
 from tfs.serve.local_cache import LocalCache
-from tfs.serve.source import SAVED_MODEL_FILES, Found, version_number
+from tfs.serve.source import SAVED_MODEL_FILES, Found, no_model_in, version_number
 from tfs.serve.version_policy import VersionPolicy
 
 __all__ = ["RemoteStorage"]
@@ -27,10 +27,12 @@ class RemoteStorage:
 
     Args:
         cache: where the copies lie.
+        files: a directory that has one of them holds a model.
     """
 
-    def __init__(self, cache: LocalCache) -> None:
+    def __init__(self, cache: LocalCache, files: Sequence[str] = SAVED_MODEL_FILES) -> None:
         self._cache = cache
+        self._files = files
         self._complete: set[str] = set()
         self._copies: dict[str, _Copy] = {}
         self._changing = threading.Lock()
@@ -38,7 +40,7 @@ class RemoteStorage:
     def find(self, base_url: str, policy: VersionPolicy) -> Found:
         """Return the versions below `base_url`.
 
-        A version that the policy chooses is looked into until it holds a saved_model.pb, and ignored before: an object
+        A version that the policy chooses is looked into until it holds a model, and ignored before: an object
         store has no rename that would make it appear as a whole.
 
         Raises:
@@ -59,13 +61,13 @@ class RemoteStorage:
                 v for v in policy.aspired(found.paths.keys()) if not self._is_complete(found.paths[v])
             ]:
                 for version in incomplete:
-                    found.ignored.append(f"`{found.paths.pop(version)}` is ignored: it holds no saved_model.pb")
+                    found.ignored.append(no_model_in(found.paths.pop(version), self._files))
             return found
 
     def _is_complete(self, url: str) -> bool:
         if url not in self._complete:
             file_system, path = _file_system(url)
-            if not any(file_system.exists(f"{path}/{name}") for name in SAVED_MODEL_FILES):
+            if not any(file_system.exists(f"{path}/{name}") for name in self._files):
                 return False
             self._complete.add(url)
         return True

@@ -8,10 +8,10 @@ from typing import Any
 
 from tfs.savedmodel.errors import TfsError
 from tfs.serve._engine import Addresses, Engine
-from tfs.serve.batching import BatchingDataPlane
 from tfs.serve.config import ModelConfig, plan_change
 from tfs.serve.config_file import ConfigFile
 from tfs.serve.devices import check_devices
+from tfs.serve.engine_data_plane import EngineDataPlane
 from tfs.serve.execution import Execution, execution_of
 from tfs.serve.listening import listen, metrics_path_of, tls_of
 from tfs.serve.manager import LoadOptions, Manager
@@ -55,7 +55,7 @@ class Server:
         self._engine: Engine | None = None
         self._manager: Manager | None = None
         self._source: Source | None = None
-        self._storage = Storage(self._options.remote_cache_path)
+        self._storage: Storage | None = None
         self._config_file: ConfigFile | None = None
         if self._options.model_config_file:
             self._config_file = ConfigFile(
@@ -98,8 +98,9 @@ class Server:
             _logger.warning("requests were still under way after %g s and were cut off", self._options.drain_seconds)
         if self._source is not None:
             self._source.stop()
-        self._engine = self._manager = self._source = None
-        self._storage.close()
+        if self._storage is not None:
+            self._storage.close()
+        self._engine = self._manager = self._source = self._storage = None
 
     def reload_config_file(self) -> None:
         """Apply the model config file again, at once or as soon as the server is up; returns before that is done.
@@ -124,15 +125,16 @@ class Server:
         started = time.monotonic()
         options = self._options
         models = self._config_file.read() if self._config_file else [_single_model(options)]
-        self._check_first_config(models)
         execution, tls, metrics_path = execution_of(options), tls_of(options), metrics_path_of(options)
+        self._storage = storage = Storage(options.remote_cache_path, execution.model_files)
+        self._check_first_config(models, storage)
         for line in options.without_effect():
             _logger.warning("%s", line)
         self._engine = new_engine(execution, quiet=options.log_format == LogFormat.JSON)
         check_devices(self._engine.tensorflow_version, self._engine.devices, options)
-        data_plane = FetchingDataPlane(BatchingDataPlane(self._engine, execution.batching), self._storage)
+        data_plane = FetchingDataPlane(EngineDataPlane(self._engine, execution), storage)
         self._manager = Manager(data_plane, _load_options(options, execution))
-        self._source = Source(self._storage.find, self._manager.set_aspired, options.file_system_poll_wait_seconds)
+        self._source = Source(storage.find, self._manager.set_aspired, options.file_system_poll_wait_seconds)
         served = ServedModels(
             self._manager,
             self._source,
@@ -154,7 +156,7 @@ class Server:
             time.monotonic() - started,
         )
 
-    def _check_first_config(self, models: Sequence[ModelConfig]) -> None:
+    def _check_first_config(self, models: Sequence[ModelConfig], storage: Storage) -> None:
         """Tell what is wrong with the models before TensorFlow's library has been loaded."""
         options = self._options
         allow = options.allow_version_labels_for_unavailable_models
@@ -171,7 +173,7 @@ class Server:
                         wait_seconds,
                     )
                 continue
-            found = self._storage.find(model)
+            found = storage.find(model)
             if wait_seconds == 0 and not model.version_policy.aspired(found.paths.keys()):
                 raise TfsError(
                     f"model `{model.name}` has no version to serve in `{model.base_path}`",

@@ -9,11 +9,21 @@ from dataclasses import dataclass, field
 from tfs.savedmodel.errors import TfsError
 from tfs.serve.config import ModelConfig
 
-__all__ = ["SAVED_MODEL_FILES", "Found", "Source", "find_versions", "version_number"]
+__all__ = [
+    "SAVED_MODEL_FILES",
+    "TFLITE_FILE",
+    "Found",
+    "Source",
+    "find_versions",
+    "is_tflite",
+    "no_model_in",
+    "version_number",
+]
 
 _logger = logging.getLogger(__name__)
 
 SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
+TFLITE_FILE = "model.tflite"
 # Version numbers are int64 in every protocol.
 _MAX_VERSION = 2**63 - 1
 
@@ -31,13 +41,17 @@ class Found:
     ignored: list[str] = field(default_factory=list)
 
 
-def find_versions(base_path: str) -> Found:
-    """Return the versions under `base_path`: directories named by a decimal number (007 is 7) that hold a SavedModel.
+def find_versions(base_path: str, files: Sequence[str] = SAVED_MODEL_FILES) -> Found:
+    """Return the versions under `base_path`: directories named by a decimal number (007 is 7) that hold a model.
 
     Of several names for one number the shortest is used.
 
+    Args:
+        base_path: a local directory.
+        files: a directory that has one of them holds a model.
+
     Raises:
-        TfsError: the base path does not exist, cannot be listed, or is itself a SavedModel.
+        TfsError: the base path does not exist, cannot be listed, or is itself a model.
     """
     try:
         names = os.listdir(base_path)
@@ -50,25 +64,38 @@ def find_versions(base_path: str) -> Found:
         path, version = os.path.join(base_path, name), version_number(name)
         if version is None:
             continue
-        if not any(os.path.isfile(os.path.join(path, file)) for file in SAVED_MODEL_FILES):
-            found.ignored.append(f"`{path}` is ignored: it holds no saved_model.pb")
+        if not any(os.path.isfile(os.path.join(path, file)) for file in files):
+            found.ignored.append(no_model_in(path, files))
         elif version in found.paths:
             found.ignored.append(f"`{path}` is ignored: `{found.paths[version]}` is version {version} too")
         else:
             found.paths[version] = path
-    if not found.paths and not set(names).isdisjoint(SAVED_MODEL_FILES):
+    if not found.paths and not set(names).isdisjoint(files):
+        kind = "TFLite model" if set(names).isdisjoint(SAVED_MODEL_FILES) else "SavedModel"
         raise TfsError(
-            f"the base path `{base_path}` is a SavedModel, not a directory of versions",
-            _hint_for_saved_model(base_path),
+            f"the base path `{base_path}` is a {kind}, not a directory of versions",
+            _hint_for_model(base_path),
         )
     return found
 
 
-def _hint_for_saved_model(path: str) -> str:
+def no_model_in(path: str, files: Sequence[str]) -> str:
+    """Say that a directory is no version, since it has none of the files that would make it one."""
+    # The text form is too rare to be worth a word.
+    names = [file for file in files if file != "saved_model.pbtxt"]
+    return f"`{path}` is ignored: it holds no {' or '.join(names)}"
+
+
+def _hint_for_model(path: str) -> str:
     parent, name = os.path.split(os.path.normpath(path))
     if version_number(name) is not None:
         return f"give its parent: --model_base_path={parent}"
     return f"move it to `{os.path.join(path, '1')}`"
+
+
+def is_tflite(directory: str, files: Sequence[str]) -> bool:
+    """Say whether the version in `directory` is served as a TFLite model, where these files make a version."""
+    return TFLITE_FILE in files and os.path.isfile(os.path.join(directory, TFLITE_FILE))
 
 
 def version_number(name: str) -> int | None:

@@ -9,7 +9,7 @@ from tfs.serve.data_plane import DataPlane, Loaded
 from tfs.serve.load_errors import hidden_defect
 from tfs.serve.local_cache import LocalCache
 from tfs.serve.remote_storage import RemoteStorage
-from tfs.serve.source import Found, find_versions
+from tfs.serve.source import SAVED_MODEL_FILES, Found, find_versions, is_tflite
 
 __all__ = ["FetchingDataPlane", "Storage", "base_path_of", "is_remote"]
 
@@ -34,21 +34,23 @@ class Storage:
 
     Args:
         cache_path: where copies of remote versions are kept; empty for the system's temporary directory.
+        files: a directory that has one of them holds a model.
     """
 
-    def __init__(self, cache_path: str = "") -> None:
+    def __init__(self, cache_path: str = "", files: Sequence[str] = SAVED_MODEL_FILES) -> None:
+        self.files = files
         self._cache = LocalCache(cache_path)
-        self._remote = RemoteStorage(self._cache)
+        self._remote = RemoteStorage(self._cache, files)
 
     def find(self, model: ModelConfig) -> Found:
         """Return the versions of a model.
 
         Raises:
-            TfsError: its base path cannot be listed, or is itself a SavedModel.
+            TfsError: its base path cannot be listed, or is itself a model.
         """
         if is_remote(model.base_path):
             return self._remote.find(model.base_path, model.version_policy)
-        return find_versions(model.base_path.removeprefix(_LOCAL))
+        return find_versions(model.base_path.removeprefix(_LOCAL), self.files)
 
     def fetch(self, path: str) -> str:
         """Return the local directory of a version that `find` has named; `release` follows.
@@ -93,7 +95,8 @@ class FetchingDataPlane:
             self._storage.release(path)
             raise
         self._fetched[model, version] = path
-        if not loaded.warmup_records and (defect := hidden_defect(directory, path, tags)):
+        is_checked = loaded.warmup_records or is_tflite(directory, self._storage.files)
+        if not is_checked and (defect := hidden_defect(directory, path, tags)):
             _logger.warning("%s version %d: %s", model, version, defect)
         return loaded
 

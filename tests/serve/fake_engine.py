@@ -19,7 +19,6 @@ def engine_error(code: int, message: str) -> EngineError:
 
 @dataclass(frozen=True)
 class Report:
-    seconds: float = 0.0
     warmup_records: int = 3
 
 

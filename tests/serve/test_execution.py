@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,25 @@ def test_what_a_platform_config_leaves_out_is_off(tmp_path: Path, caplog: pytest
     _, rest = execution(platform_config_file=file(tmp_path, PLATFORM % ("tensorflow", "")), enable_batching=True)
     assert (rest.tags, rest.warmup, rest.batching) == (("serve",), False, None)
     assert caplog.messages == []
+
+
+def test_tflite_models_are_looked_for_if_the_flags_say_so(tmp_path: Path) -> None:
+    plain = ("saved_model.pb", "saved_model.pbtxt")
+    assert execution(num_tflite_pools=4)[1].model_files == plain
+    cases: list[tuple[dict[str, Any], int]] = [
+        ({}, os.cpu_count() or 1),
+        ({"num_tflite_pools": 3}, 3),
+        ({"num_tflite_pools": 3, "num_tflite_interpreters_per_pool": 4}, 12),
+        ({"num_tflite_pools": -1, "num_tflite_interpreters_per_pool": 0}, 1),
+    ]
+    for flags, interpreters in cases:
+        fields = "".join(f"{name}: {number} " for name, number in flags.items()) + "prefer_tflite_model: true"
+        platform = file(tmp_path, PLATFORM % ("tensorflow", fields))
+        for _, rest in (execution(prefer_tflite_model=True, **flags), execution(platform_config_file=platform)):
+            assert rest.tflite_interpreters == interpreters
+            assert rest.model_files == (*plain, "model.tflite")
+    platform = file(tmp_path, PLATFORM % ("tensorflow", "num_tflite_pools: 2"))
+    assert execution(platform_config_file=platform, prefer_tflite_model=True)[1].tflite_interpreters == 0
 
 
 def test_a_platform_config_has_its_own_batching(tmp_path: Path) -> None:

@@ -61,6 +61,15 @@ def test_a_version_that_is_not_whole_waits(memory: Any, remote: RemoteStorage) -
     assert max(remote.find(BASE, LatestVersions(1)).paths) == 4
 
 
+def test_a_tflite_model_makes_a_version_if_it_may(memory: Any, tmp_path: Path) -> None:
+    put(memory, "1", file="model.tflite")
+    storage = Storage(str(tmp_path), ("saved_model.pb", "model.tflite"))
+    model = ModelConfig("m", BASE)
+    assert storage.find(model).paths == {1: f"{BASE}/1"}
+    assert Path(storage.fetch(f"{BASE}/1"), "model.tflite").read_bytes() == b"graph"
+    storage.close()
+
+
 def test_a_look_is_one_list_call(memory: Any, remote: RemoteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     put(memory, "1", "2", "3")
     assert set(remote.find(BASE, LatestVersions(1)).paths) == {1, 2, 3}

@@ -8,7 +8,7 @@ import pytest
 
 from tfs.savedmodel.errors import TfsError
 from tfs.serve.config import ModelConfig
-from tfs.serve.source import Source, find_versions
+from tfs.serve.source import SAVED_MODEL_FILES, TFLITE_FILE, Source, find_versions
 from tfs.serve.version_policy import LatestVersions, SpecificVersions, VersionPolicy
 
 
@@ -88,6 +88,18 @@ def test_a_directory_without_a_saved_model_is_ignored_and_named(tmp_path: Path) 
         f"`{tmp_path}/2` is ignored: it holds no saved_model.pb",
         f"`{tmp_path}/3` is ignored: it holds no saved_model.pb",
     ]
+
+
+def test_a_tflite_model_makes_a_version_if_it_may(tmp_path: Path) -> None:
+    publish(tmp_path, "1", file="model.tflite")
+    publish(tmp_path, "2")
+    publish(tmp_path, "3", file="model.keras")
+    assert find_versions(str(tmp_path)).paths.keys() == {2}
+    found = find_versions(str(tmp_path), (*SAVED_MODEL_FILES, TFLITE_FILE))
+    assert found.paths.keys() == {1, 2}
+    assert found.ignored == [f"`{tmp_path}/3` is ignored: it holds no saved_model.pb or model.tflite"]
+    with pytest.raises(TfsError, match="is a TFLite model, not a directory of versions"):
+        find_versions(str(tmp_path / "1"), (*SAVED_MODEL_FILES, TFLITE_FILE))
 
 
 def test_of_two_names_for_one_number_one_is_used_with_a_warning(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-//! One call of a session: what is fed and what is fetched, with nothing borrowed, so that it can wait in a queue.
+//! One call of a servable: what is fed and what is fetched, with nothing borrowed, so that it can wait in a queue.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::executor::Endpoint;
 use crate::metrics::Api;
-use crate::tensorflow::{Endpoint, Tensor};
+use crate::tensorflow::Tensor;
 
 /// A tensor to feed.
 pub enum Fed {

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use crate::access_log::{AccessLog, Notes};
 use crate::batching::{BatchThreads, Batching, BatchingOptions};
 use crate::error::{Code, Error, Result};
+use crate::executor::Executable;
 use crate::health::HealthTable;
 use crate::listen_options::ListenOptions;
 use crate::listeners::{Listeners, runtime_error};
@@ -22,7 +23,7 @@ use crate::routing::Routes;
 use crate::run_threads::RunThreads;
 use crate::servable::Servable;
 use crate::serving::Serving;
-use crate::tensorflow::{self, Device, SessionOptions};
+use crate::tensorflow::{self, Device, Session, SessionOptions};
 use crate::warmup;
 
 /// What `Engine::load` reports.
@@ -77,7 +78,7 @@ impl Engine {
         report: Report,
     ) -> Result<Engine> {
         tensorflow::open(library)?;
-        let devices = tensorflow::Session::empty(&session_options)?.devices()?;
+        let devices = Session::empty(&session_options)?.devices()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("tfs-io")
             .enable_all()
@@ -110,10 +111,12 @@ impl Engine {
     }
 
     /// Load a version and replay its warm-up records. It is not reachable before `route`.
-    pub fn load(&self, request: &LoadRequest) -> Result<Loaded> {
+    ///
+    /// `given` is what executes it, if that is not a TensorFlow session.
+    pub fn load(&self, request: &LoadRequest, given: Option<Executable>) -> Result<Loaded> {
         let start = Instant::now();
         let path = request.path.to_string_lossy();
-        let servable = self.load_servable(request);
+        let servable = self.load_servable(request, given);
         self.metrics.loading.attempt(&path, start.elapsed(), servable.as_ref().err().map(|error| error.code));
         let servable = Arc::new(servable?);
         let warmup_records = match request.warmup_iterations {
@@ -132,10 +135,21 @@ impl Engine {
         Ok(Loaded { seconds: start.elapsed().as_secs_f64(), warmup_records, signatures })
     }
 
-    fn load_servable(&self, request: &LoadRequest) -> Result<Servable> {
+    fn load_servable(&self, request: &LoadRequest, given: Option<Executable>) -> Result<Servable> {
         let batching = request.batching.as_ref().map(|options| self.batching(options)).transpose()?;
-        let log = self.request_logs.of(request.model);
-        let load = || Servable::load(request, &self.session_options, batching.clone(), Arc::clone(&log), &self.metrics);
+        let executable = match given {
+            Some(executable) => executable,
+            None => self.load_session(request)?,
+        };
+        Servable::new(request, executable, batching, self.request_logs.of(request.model), &self.metrics)
+    }
+
+    /// Load the SavedModel of a version. Blocks for as long as TensorFlow takes.
+    fn load_session(&self, request: &LoadRequest) -> Result<Executable> {
+        let load = || -> Result<Executable> {
+            let (session, meta_graph) = Session::load(request.path, request.tags, &self.session_options)?;
+            Ok(Executable { executor: Box::new(session), meta_graph, slots: None })
+        };
         match load() {
             // Only now, since loading all of tensorflow-text's libraries takes a second and 70 MB.
             Err(error) if error.message.contains("Op type not registered") && self.load_op_libraries()? => load(),

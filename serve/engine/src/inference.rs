@@ -7,6 +7,7 @@ use prost::Message;
 
 use crate::call::{Call, Fed};
 use crate::error::{Code, Error, Result};
+use crate::executor::Endpoint;
 use crate::messages::{
     Class, ClassificationResponse, ClassificationResult, Classifications, InferenceTask, ModelSpec, Regression,
     RegressionResponse, RegressionResult,
@@ -14,7 +15,7 @@ use crate::messages::{
 use crate::metrics::Api;
 use crate::servable::Servable;
 use crate::signature::{Port, Signature, aliases, or_default};
-use crate::tensorflow::{DataType, Endpoint, Tensor};
+use crate::tensorflow::{DataType, Tensor};
 
 /// What a signature is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

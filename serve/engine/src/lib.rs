@@ -9,6 +9,7 @@ mod call;
 mod engine;
 mod error;
 mod examples;
+mod executor;
 mod graph_ops;
 mod grpc;
 mod health;
@@ -22,6 +23,8 @@ mod predict;
 mod predict_messages;
 #[cfg(feature = "python")]
 mod python;
+#[cfg(feature = "python")]
+mod python_executor;
 mod reload;
 mod report;
 mod request_body;

@@ -16,6 +16,7 @@ use crate::error::{Code, Error};
 use crate::grpc::reflection::Descriptors;
 use crate::listen_options::{Answering, Http2, ListenOptions, Tls};
 use crate::messages::{ModelVersionStatus, StatusProto};
+use crate::python_executor::{Gate, PythonExecutor};
 use crate::reload::ReloadConfig;
 use crate::report::{self, Report};
 use crate::request_log;
@@ -58,7 +59,11 @@ pub struct Device {
 }
 
 #[pyclass(frozen, module = "tfs.serve._engine")]
-pub struct Engine(engine::Engine);
+pub struct Engine {
+    engine: engine::Engine,
+    /// What every executor in Python goes through.
+    gate: Arc<Gate>,
+}
 
 #[pymethods]
 impl Engine {
@@ -83,7 +88,7 @@ impl Engine {
         let report = log.map_or_else(report::to_stderr, to_python);
         let engine =
             py.detach(|| engine::Engine::new(&tensorflow_library, op_libraries, options, run_threads, pool, report))?;
-        Ok(Engine(engine))
+        Ok(Engine { engine, gate: Arc::default() })
     }
 
     #[getter]
@@ -98,11 +103,11 @@ impl Engine {
             kind: device.kind.clone(),
             memory_bytes: device.memory_bytes,
         };
-        self.0.devices().iter().map(copied).collect()
+        self.engine.devices().iter().map(copied).collect()
     }
 
     #[pyo3(signature = (model, version, path, *, tags = vec!["serve".to_owned()], warmup = true, warmup_iterations = 1,
-                        batching = None))]
+                        batching = None, executor = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn load(
         &self,
@@ -114,16 +119,18 @@ impl Engine {
         warmup: bool,
         warmup_iterations: usize,
         batching: Option<HashMap<String, Bound<'_, PyAny>>>,
+        executor: Option<Bound<'_, PyAny>>,
     ) -> PyResult<LoadReport> {
         let warmup_iterations = warmup.then_some(warmup_iterations);
         let batching = batching.map(batching_options).transpose()?;
         let request = LoadRequest { model, version, path: &path, tags: &tags, warmup_iterations, batching };
-        let loaded = py.detach(|| self.0.load(&request))?;
+        let given = executor.map(|object| PythonExecutor::executable(object, &self.gate)).transpose()?;
+        let loaded = py.detach(|| self.engine.load(&request, given))?;
         Ok(LoadReport { seconds: loaded.seconds, warmup_records: loaded.warmup_records, signatures: loaded.signatures })
     }
 
     fn route(&self, py: Python<'_>, model: &str, versions: Vec<i64>, labels: HashMap<String, i64>) -> PyResult<()> {
-        Ok(py.detach(|| self.0.route(model, &versions, labels))?)
+        Ok(py.detach(|| self.engine.route(model, &versions, labels))?)
     }
 
     fn publish(&self, py: Python<'_>, model: &str, states: Vec<(i64, i32, i32, String)>) {
@@ -135,11 +142,11 @@ impl Engine {
                 status: Some(StatusProto { error_code, error_message }),
             })
             .collect();
-        py.detach(|| self.0.publish(model, states));
+        py.detach(|| self.engine.publish(model, states));
     }
 
     fn unload(&self, py: Python<'_>, model: &str, version: i64) -> PyResult<()> {
-        Ok(py.detach(|| self.0.unload(model, version))?)
+        Ok(py.detach(|| self.engine.unload(model, version))?)
     }
 
     fn log_requests(
@@ -154,7 +161,7 @@ impl Engine {
                 (model, request_log::Config { prefix, rate, sampling_config: sampling_config.into() })
             })
             .collect();
-        Ok(py.detach(|| self.0.log_requests(models, max_bytes))?)
+        Ok(py.detach(|| self.engine.log_requests(models, max_bytes))?)
     }
 
     #[pyo3(signature = (*, grpc, rest, grpc_socket = None, tls = None, rest_timeout_ms = 30_000,
@@ -205,7 +212,7 @@ impl Engine {
                 .map(|callback| ReloadConfig::new(Arc::new(move |request| call(&callback, request)))),
             descriptors: descriptors.map(|callback| -> Descriptors { Arc::new(move || load_descriptors(&callback)) }),
         };
-        let ports = py.detach(|| self.0.listen(options))?;
+        let ports = py.detach(|| self.engine.listen(options))?;
         Ok(Addresses { grpc: ports.grpc, rest: ports.rest })
     }
 
@@ -219,14 +226,18 @@ impl Engine {
         seconds: f64,
         threads: usize,
     ) -> PyResult<f64> {
-        Ok(py.detach(|| self.0.run_loop(model, version, request, seconds, threads))?)
+        Ok(py.detach(|| self.engine.run_loop(model, version, request, seconds, threads))?)
     }
 
     fn shutdown(&self, py: Python<'_>, drain_seconds: f64) -> PyResult<bool> {
         let drain = Duration::try_from_secs_f64(drain_seconds).map_err(|_| {
             Error::new(Code::InvalidArgument, format!("drain_seconds is {drain_seconds}, not a number of seconds"))
         })?;
-        Ok(py.detach(|| self.0.shutdown(drain)))
+        Ok(py.detach(|| {
+            let drained = self.engine.shutdown(drain);
+            self.gate.close();
+            drained
+        }))
     }
 }
 

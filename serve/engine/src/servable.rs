@@ -11,13 +11,15 @@ use crate::batching::Batching;
 use crate::call::{Call, Fed};
 use crate::engine::LoadRequest;
 use crate::error::{Error, Result};
+use crate::executor::{Endpoint, Executable, Executor};
 use crate::graph_ops::has_rank_critical_op;
+use crate::listeners::runtime_error;
 use crate::messages::{Int64Value, MetaGraphDef, ModelSpec, SignatureDef};
 use crate::metrics::{Api, InFlight, Metrics, SessionRuns, micros};
 use crate::request_log::ModelLog;
-use crate::run_threads::RunQueue;
+use crate::run_threads::{RunQueue, RunThreads};
 use crate::signature::{Port, Signature, or_default};
-use crate::tensorflow::{Endpoint, Session, SessionOptions, Tensor};
+use crate::tensorflow::Tensor;
 use crate::wire::{Fields, Value, write_bytes};
 
 /// Runs up to this long are done by the thread that read the request; handing them to another one would cost about as
@@ -32,10 +34,11 @@ struct ServableMetrics {
     in_flight: IntGauge,
     /// Of Predict, Classify, Regress.
     runtime: [Histogram; 3],
-    session_runs: SessionRuns,
+    /// None if no TensorFlow session runs it.
+    session_runs: Option<SessionRuns>,
 }
 
-/// A SavedModel in a session, with its signatures.
+/// An executor with its signatures.
 pub struct Servable {
     pub model: String,
     pub version: i64,
@@ -43,7 +46,9 @@ pub struct Servable {
     pub tags: Vec<String>,
     /// Whether its requests are logged; shared by all versions of the model.
     pub log: Arc<ModelLog>,
-    session: Session,
+    executor: Box<dyn Executor>,
+    /// If a run may have to wait for others of this version: threads that do nothing else, so that nobody waits with it.
+    own_threads: Option<RunThreads>,
     signatures: Vec<Arc<Signature>>,
     definitions: std::collections::BTreeMap<String, SignatureDef>,
     signature_def_map: Vec<u8>,
@@ -58,29 +63,32 @@ pub struct Servable {
 }
 
 impl Servable {
-    /// Load the SavedModel in `path`. Blocks for as long as TensorFlow takes.
-    pub fn load(
+    /// Make what was loaded for `request` ready for its first call.
+    pub fn new(
         request: &LoadRequest,
-        options: &SessionOptions,
+        executable: Executable,
         batching: Option<Arc<Batching>>,
         log: Arc<ModelLog>,
         metrics: &Metrics,
     ) -> Result<Servable> {
-        let LoadRequest { model, version, path, tags, .. } = *request;
-        let (mut session, meta_graph) = Session::load(path, tags, options)?;
+        let LoadRequest { model, version, tags, .. } = *request;
+        let Executable { mut executor, meta_graph, slots } = executable;
         let definitions = MetaGraphDef::decode(&meta_graph[..])
-            .map_err(|error| Error::internal(format!("TensorFlow gave an unreadable MetaGraphDef: {error}")))?
+            .map_err(|error| Error::internal(format!("the model came with an unreadable MetaGraphDef: {error}")))?
             .signature_def;
+        let session_runs = slots.is_none().then(|| metrics.session_runs.clone());
+        let own_threads = slots.map(RunThreads::start).transpose().map_err(|error| runtime_error(&error))?;
         let signatures = definitions
             .iter()
-            .map(|(name, definition)| Signature::resolve(name, definition, &mut session).map(Arc::new))
+            .map(|(name, definition)| Signature::resolve(name, definition, &mut *executor).map(Arc::new))
             .collect::<Result<_>>()?;
         Ok(Servable {
             model: model.to_owned(),
             version,
             tags: tags.to_vec(),
             log,
-            session,
+            executor,
+            own_threads,
             signatures,
             definitions,
             signature_def_map: signature_def_map(&meta_graph)?,
@@ -88,7 +96,7 @@ impl Servable {
             metrics: ServableMetrics {
                 in_flight: metrics.in_flight(model, version),
                 runtime: [Api::Predict, Api::Classify, Api::Regress].map(|api| metrics.runtime(model, api)),
-                session_runs: metrics.session_runs.clone(),
+                session_runs,
             },
             batching,
             run_queue: RunQueue::default(),
@@ -125,7 +133,13 @@ impl Servable {
     /// Whether a request of this many bytes should run in the thread that read it.
     pub fn runs_inline(&self, request_bytes: usize) -> bool {
         request_bytes <= INLINE_MAX_BYTES
+            && self.own_threads.is_none()
             && u128::from(self.average_run.load(Ordering::Relaxed)) < INLINE_LIMIT.as_nanos()
+    }
+
+    /// The threads that must run it, if they are not those that run all other versions.
+    pub fn own_threads(&self) -> Option<&RunThreads> {
+        self.own_threads.as_ref()
     }
 
     /// How requests to this version are batched; None if each runs alone.
@@ -144,7 +158,7 @@ impl Servable {
     /// Run a call alone, whatever the batching is.
     pub fn run(&self, call: &Call) -> Result<Vec<Tensor>> {
         let feeds: Vec<_> = call.feeds.iter().map(|(endpoint, tensor)| (*endpoint, &**tensor)).collect();
-        let (result, elapsed) = self.counted(|| self.session.run(&feeds, &call.fetches));
+        let (result, elapsed) = self.counted(|| self.executor.run(&feeds, &call.fetches));
         self.note_run(elapsed);
         self.note_runtime(call.api, elapsed);
         result
@@ -166,7 +180,7 @@ impl Servable {
                 check_rank(port, tensor)?;
             }
         }
-        self.counted(|| self.session.run_named(feeds, fetches, targets)).0
+        self.counted(|| self.executor.run_named(feeds, fetches, targets)).0
     }
 
     /// Run a call as the requests of clients are run, and wait for it.
@@ -177,17 +191,19 @@ impl Servable {
         }
     }
 
-    /// Run the session on what several calls have in common; their own times are for `note_runtime`.
-    pub fn run_session(&self, feeds: &[(Endpoint, &Tensor)], fetches: &[Endpoint]) -> Result<Vec<Tensor>> {
-        self.counted(|| self.session.run(feeds, fetches)).0
+    /// Run the executor on what several calls have in common; their own times are for `note_runtime`.
+    pub fn run_merged(&self, feeds: &[(Endpoint, &Tensor)], fetches: &[Endpoint]) -> Result<Vec<Tensor>> {
+        self.counted(|| self.executor.run(feeds, fetches)).0
     }
 
-    /// Run the session, count that, and say how long it took.
+    /// Run the executor, count that, and say how long it took.
     fn counted(&self, run: impl FnOnce() -> Result<Vec<Tensor>>) -> (Result<Vec<Tensor>>, Duration) {
         let start = Instant::now();
         let result = run();
         let elapsed = start.elapsed();
-        self.metrics.session_runs.note(elapsed, result.is_ok());
+        if let Some(session_runs) = &self.metrics.session_runs {
+            session_runs.note(elapsed, result.is_ok());
+        }
         (result, elapsed)
     }
 

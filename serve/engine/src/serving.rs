@@ -114,14 +114,14 @@ impl Serving {
         self.on_run_thread(Arc::clone(servable), deadline, move |servable| reply(servable, tensors)).await
     }
 
-    /// Do `work` on a run thread, when the turn of the version's requests has come.
+    /// Do `work` on a thread of the version, or on a run thread when the turn of the version's requests has come.
     async fn on_run_thread<T, F>(&self, servable: Arc<Servable>, deadline: Option<Instant>, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Servable) -> Result<T> + Send + 'static,
     {
-        let queue = servable.run_queue.clone();
-        self.run_threads.run(&queue, deadline, move || work(&servable)).await
+        let (queue, own) = (servable.run_queue.clone(), servable.own_threads().cloned());
+        own.as_ref().unwrap_or(&self.run_threads).run(&queue, deadline, move || work(&servable)).await
     }
 }
 

@@ -1,12 +1,13 @@
-//! What a client may call: the signatures of a loaded SavedModel, resolved to tensors of its graph.
+//! What a client may call: the signatures of a loaded version, resolved to what its executor feeds and fetches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::executor::{Endpoint, Executor};
 use crate::messages::{SignatureDef, TensorInfo};
 use crate::tensor::decode_proto;
-use crate::tensorflow::{DataType, Endpoint, Session, Tensor};
+use crate::tensorflow::{DataType, Tensor};
 
 /// What an empty signature_name means.
 pub const DEFAULT_SIGNATURE: &str = "serving_default";
@@ -41,14 +42,14 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Resolve a SignatureDef against the graph of `session`.
-    pub fn resolve(name: &str, definition: &SignatureDef, session: &mut Session) -> Result<Signature> {
+    /// Resolve a SignatureDef against what `executor` has.
+    pub fn resolve(name: &str, definition: &SignatureDef, executor: &mut dyn Executor) -> Result<Signature> {
         let mut unusable = None;
         let mut ports = |infos: &BTreeMap<String, TensorInfo>| -> Vec<Port> {
             infos
                 .iter()
                 .filter_map(|(alias, info)| {
-                    let port = resolve_port(alias, info, session);
+                    let port = resolve_port(name, alias, info, executor);
                     port.map_err(|reason| unusable.get_or_insert(reason).clone()).ok()
                 })
                 .collect()
@@ -99,12 +100,17 @@ impl Signature {
     }
 }
 
-fn resolve_port(alias: &str, info: &TensorInfo, session: &mut Session) -> std::result::Result<Port, String> {
+fn resolve_port(
+    signature: &str,
+    alias: &str,
+    info: &TensorInfo,
+    executor: &mut dyn Executor,
+) -> std::result::Result<Port, String> {
     if info.coo_sparse.is_some() || info.composite_tensor.is_some() {
         return Err(format!("{alias} is a sparse or composite tensor"));
     }
-    let endpoint = session
-        .endpoint(&info.name)
+    let endpoint = executor
+        .endpoint(signature, alias, &info.name)
         .ok_or_else(|| format!("{alias} is {:?}, which the graph does not have", info.name))?;
     let dtype = DataType::from_number(info.dtype).ok_or_else(|| format!("{alias} has no dtype that can be sent"))?;
     let rank = info.tensor_shape.as_ref().filter(|shape| !shape.unknown_rank).map(|shape| shape.dim.len());

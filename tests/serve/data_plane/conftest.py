@@ -51,6 +51,17 @@ def examples_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model("make_examples_model.py", tmp_path_factory.mktemp("examples"))
 
 
+@pytest.fixture(scope="session")
+def tflite_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of make_tflite_models.py."""
+    folder = tmp_path_factory.mktemp("tflite_models")
+    command = [sys.executable, str(Path(__file__).with_name("make_tflite_models.py")), str(folder)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture(scope="module")
 def client(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Clients of a server with `kinds` as version 7, whose name a request has to spell out."""

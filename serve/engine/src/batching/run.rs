@@ -65,12 +65,12 @@ fn run_merged(pieces: &[TaskPiece]) -> Result<Vec<Vec<Tensor>>, Failure> {
     let outputs = match only {
         Some(piece) => {
             let feeds: Vec<_> = piece.feeds().map(|(endpoint, rows)| (endpoint, rows.tensor)).collect();
-            servable.run_session(&feeds, fetches)
+            servable.run_merged(&feeds, fetches)
         }
         None => {
             let merged = merge_feeds(pieces, size - rows, options.pad_variable_length_inputs)?;
             let feeds: Vec<_> = first.feeds().map(|(endpoint, _)| endpoint).zip(&merged).collect();
-            servable.run_session(&feeds, fetches)
+            servable.run_merged(&feeds, fetches)
         }
     };
     let outputs = outputs.map_err(Failure::Run)?;

@@ -11,9 +11,10 @@ use super::merge::{Misfit, Rows, merge, slice};
 use super::{Batching, refusal, run};
 use crate::call::{Call, Fed};
 use crate::error::{Error, Result};
+use crate::executor::Endpoint;
 use crate::scheduling::{Fit, Limits, Piece, Refusal, Work};
 use crate::servable::Servable;
-use crate::tensorflow::{DataType, Endpoint, Tensor};
+use crate::tensorflow::{DataType, Tensor};
 
 /// What a request waits for.
 pub struct Waiting {

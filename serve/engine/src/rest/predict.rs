@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::path::Target;
 use crate::call::{Call, Fed};
 use crate::error::{Error, Result};
+use crate::executor::Endpoint;
 use crate::metrics::Api;
 use crate::predict_messages::{write_request, write_response};
 use crate::request_log::Kind;
@@ -16,7 +17,7 @@ use crate::serving::{Reply, Serving};
 use crate::signature::or_default;
 use crate::tensor::decode_json::{Body, Format};
 use crate::tensor::encode_json;
-use crate::tensorflow::{Endpoint, Tensor};
+use crate::tensorflow::Tensor;
 
 pub async fn answer(serving: &Serving, target: &Target, text: Bytes) -> Result<Vec<u8>> {
     // Malformed JSON is the client's first mistake, also for a model that is not there.

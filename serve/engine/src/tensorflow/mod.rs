@@ -14,5 +14,5 @@ mod tensor;
 pub use api::{load_op_library, open, version};
 pub use device::Device;
 pub use dtype::DataType;
-pub use session::{Endpoint, Session, SessionOptions};
+pub use session::{Session, SessionOptions};
 pub use tensor::{Tensor, element_count};

@@ -8,6 +8,7 @@ use super::api::{TF_Buffer, TF_Graph, TF_Operation, TF_Output, TF_Session, TF_Se
 use super::status::Status;
 use super::tensor::Tensor;
 use crate::error::{Error, Result};
+use crate::executor::{Endpoint, Executor};
 
 /// How sessions are made and run; the same for every model of an engine.
 #[derive(Clone, Debug, Default)]
@@ -18,10 +19,6 @@ pub struct SessionOptions {
     /// threads, which costs a small model more than its arithmetic.
     pub in_caller_thread: bool,
 }
-
-/// A tensor of the graph that is fed or fetched, resolved once at load time. Only valid in the session that gave it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Endpoint(usize);
 
 /// A loaded SavedModel. `run` may be called from any number of threads at once.
 pub struct Session {
@@ -105,17 +102,6 @@ impl Session {
         self.session.as_ptr()
     }
 
-    /// Resolve a tensor name such as `x:0` or `x`; None if the graph has no such tensor.
-    pub fn endpoint(&mut self, tensor: &str) -> Option<Endpoint> {
-        let output = self.output(tensor)?;
-        // One endpoint for each tensor, so that they can be compared.
-        let known = self.endpoints.iter().position(|known| (known.oper, known.index) == (output.oper, output.index));
-        Some(Endpoint(known.unwrap_or_else(|| {
-            self.endpoints.push(output);
-            self.endpoints.len() - 1
-        })))
-    }
-
     fn output(&self, tensor: &str) -> Option<TF_Output> {
         let (operation, index) = match tensor.rsplit_once(':') {
             Some((operation, index)) => (operation, index.parse::<c_int>().ok()?),
@@ -134,28 +120,6 @@ impl Session {
         (!oper.is_null()).then_some(oper)
     }
 
-    /// Feed `inputs`, fetch `outputs`, and wait for the result.
-    pub fn run(&self, inputs: &[(Endpoint, &Tensor)], outputs: &[Endpoint]) -> Result<Vec<Tensor>> {
-        let feeds: Vec<_> = inputs.iter().map(|(endpoint, _)| self.endpoints[endpoint.0]).collect();
-        let values: Vec<_> = inputs.iter().map(|(_, tensor)| tensor.as_ptr()).collect();
-        let fetches: Vec<_> = outputs.iter().map(|endpoint| self.endpoints[endpoint.0]).collect();
-        self.run_outputs(&feeds, &values, &fetches, &[])
-    }
-
-    /// Feed and fetch tensors by name, and run operations whose outputs nobody wants.
-    pub fn run_named(&self, inputs: &[(&str, Tensor)], outputs: &[&str], targets: &[&str]) -> Result<Vec<Tensor>> {
-        let unknown = |name: &str| Error::invalid(format!("Tensor {name} is not in the graph"));
-        let output = |name: &str| self.output(name).ok_or_else(|| unknown(name));
-        let feeds = inputs.iter().map(|(name, _)| output(name)).collect::<Result<Vec<_>>>()?;
-        let values: Vec<_> = inputs.iter().map(|(_, tensor)| tensor.as_ptr()).collect();
-        let fetches = outputs.iter().map(|name| output(name)).collect::<Result<Vec<_>>>()?;
-        let targets = targets
-            .iter()
-            .map(|name| self.operation(name).map(<*mut TF_Operation>::cast_const).ok_or_else(|| unknown(name)))
-            .collect::<Result<Vec<_>>>()?;
-        self.run_outputs(&feeds, &values, &fetches, &targets)
-    }
-
     /// `feeds` and `values` are parallel; all operations are of our graph and all tensors live for the call.
     fn run_outputs(
         &self,
@@ -171,8 +135,8 @@ impl Session {
             data_deallocator: None,
         };
         let status = Status::new();
-        // SAFETY: session and graph are alive for `&self`; each array has the length given with it; the two callers
-        // above pass outputs of our graph and tensors that they borrow for the call, and TensorFlow takes its own
+        // SAFETY: session and graph are alive for `&self`; each array has the length given with it; `run` and
+        // `run_named` pass outputs of our graph and tensors that they borrow for the call, and TensorFlow takes its own
         // references.
         unsafe {
             (api().TF_SessionRun)(
@@ -197,6 +161,39 @@ impl Session {
             return Err(Error::internal("TensorFlow returned fewer tensors than were fetched"));
         }
         Ok(tensors)
+    }
+}
+
+impl Executor for Session {
+    /// `tensor_name` is `x:0` or `x`; signatures may share it.
+    fn endpoint(&mut self, _: &str, _: &str, tensor_name: &str) -> Option<Endpoint> {
+        let output = self.output(tensor_name)?;
+        // One endpoint for each tensor, so that they can be compared.
+        let known = self.endpoints.iter().position(|known| (known.oper, known.index) == (output.oper, output.index));
+        Some(Endpoint(known.unwrap_or_else(|| {
+            self.endpoints.push(output);
+            self.endpoints.len() - 1
+        })))
+    }
+
+    fn run(&self, inputs: &[(Endpoint, &Tensor)], outputs: &[Endpoint]) -> Result<Vec<Tensor>> {
+        let feeds: Vec<_> = inputs.iter().map(|(endpoint, _)| self.endpoints[endpoint.0]).collect();
+        let values: Vec<_> = inputs.iter().map(|(_, tensor)| tensor.as_ptr()).collect();
+        let fetches: Vec<_> = outputs.iter().map(|endpoint| self.endpoints[endpoint.0]).collect();
+        self.run_outputs(&feeds, &values, &fetches, &[])
+    }
+
+    fn run_named(&self, inputs: &[(&str, Tensor)], outputs: &[&str], targets: &[&str]) -> Result<Vec<Tensor>> {
+        let unknown = |name: &str| Error::invalid(format!("Tensor {name} is not in the graph"));
+        let output = |name: &str| self.output(name).ok_or_else(|| unknown(name));
+        let feeds = inputs.iter().map(|(name, _)| output(name)).collect::<Result<Vec<_>>>()?;
+        let values: Vec<_> = inputs.iter().map(|(_, tensor)| tensor.as_ptr()).collect();
+        let fetches = outputs.iter().map(|name| output(name)).collect::<Result<Vec<_>>>()?;
+        let targets = targets
+            .iter()
+            .map(|name| self.operation(name).map(<*mut TF_Operation>::cast_const).ok_or_else(|| unknown(name)))
+            .collect::<Result<Vec<_>>>()?;
+        self.run_outputs(&feeds, &values, &fetches, &targets)
     }
 }
 
