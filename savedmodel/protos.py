@@ -73,6 +73,9 @@ _PACKAGES = {
 # Two threads must not put up and take down the bare package at the same time.
 _LOCK = threading.Lock()
 
+# By their full names.
+_loaded: dict[str, Any] = {}
+
 
 @contextmanager
 def _bare_tensorflow() -> Iterator[None]:
@@ -102,11 +105,12 @@ def load(name: str) -> Any:
         KeyError: no such module is known here.
     """
     path = f"{_PACKAGES[name]}.{name}"
-    if path in sys.modules:
-        return sys.modules[path]
+    # Not sys.modules, which has a module as soon as another thread begins to import it.
+    if path in _loaded:
+        return _loaded[path]
     with _bare_tensorflow():
         try:
-            return importlib.import_module(path)
+            return _loaded.setdefault(path, importlib.import_module(path))
         except ModuleNotFoundError as error:
             package = "tensorflow-serving-api" if path.startswith("tensorflow_serving") else "tensorflow"
             raise TfsError(f"`{path}` is missing from the installed {package}", f"pip install {package}") from error

@@ -50,6 +50,27 @@ def test_serving_apis_imported_by_hand_work_after_protos_and_tensorflow():
     _run(_USE_PROTOS + _USE_TENSORFLOW + by_hand)
 
 
+_USE_IN_THREADS = """
+import sys, threading
+from tfs.savedmodel import protos
+sys.setswitchinterval(1e-6)
+start, loaded = threading.Barrier(8), []
+
+def use():
+    start.wait()
+    loaded.append(protos.load("prediction_log_pb2").PredictionLog)
+
+threads = [threading.Thread(target=use) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert len(loaded) == 8 and len(set(loaded)) == 1
+"""
+
+
+def test_a_module_that_another_thread_is_loading_is_waited_for():
+    _run(_USE_IN_THREADS)
+
+
 def test_every_listed_module_exists():
     from tfs.savedmodel import protos
 
