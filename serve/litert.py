@@ -5,11 +5,12 @@ interpreter computes for one caller at a time.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Interpreter", "Runner"]
+__all__ = ["Interpreter", "Runner", "greet"]
 
 _DEFAULT_SIGNATURE = "serving_default"
 
@@ -39,20 +40,53 @@ class Interpreter:
         content: the bytes of a TFLite file; interpreters may share them.
 
     Raises:
-        ImportError: LiteRT is not installed.
+        ImportError: LiteRT is not installed, or not for this machine.
         ValueError: the bytes are no TFLite model.
         RuntimeError: the model needs what LiteRT does not have, such as TensorFlow's own ops.
     """
 
     def __init__(self, content: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
-
         if not content:
             raise ValueError("it is empty")
-        interpreter = LiteRtInterpreter(model_content=content, num_threads=1)
+        interpreter = _interpreter_class()(model_content=content, num_threads=1)
         # Before the first request: what is planned for the first shapes is planned for good, and these ones are sound.
         interpreter.allocate_tensors()
         self.runners = _runners(interpreter)
+
+
+def _interpreter_class() -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
+    except OSError as error:  # one of its libraries cannot be opened
+        raise ImportError(str(error)) from error
+    return LiteRtInterpreter
+
+
+def greet() -> None:
+    """Let LiteRT write its greeting, which it does once, when it plans the first operation; nothing if it is missing.
+
+    It goes to file descriptor 2 and cannot be switched off, but it can be held back while the process has one thread.
+    """
+    with suppress(ImportError):  # who needs it will say that it is missing
+        Interpreter(_smallest_model())
+
+
+def _smallest_model() -> bytes:
+    """Return a TFLite file with one operation: y = |x|."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model, graph, operation, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorT(), schema.OperatorCodeT()
+    tensors = [schema.TensorT(), schema.TensorT()]
+    for tensor, name in zip(tensors, ("x", "y"), strict=True):
+        tensor.name, tensor.shape = name, [1]
+    operation.inputs, operation.outputs = [0], [1]
+    graph.tensors, graph.inputs, graph.outputs, graph.operators = tensors, [0], [1], [operation]
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.ABS
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [schema.BufferT()]
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def _runners(interpreter: Any) -> dict[str, Runner]:

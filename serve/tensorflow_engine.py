@@ -34,6 +34,10 @@ def new_engine(execution: Execution, *, quiet: bool = False) -> Engine:
     library = tensorflow_library()
     try:
         with greeting:
+            if execution.tflite_interpreters:
+                from tfs.serve.litert import greet
+
+                greet()
             return Engine(
                 tensorflow_library=str(library),
                 op_libraries=[str(path) for path in text_op_libraries()],

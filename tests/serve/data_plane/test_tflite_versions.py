@@ -162,7 +162,13 @@ def test_a_server_that_is_stopped_in_the_middle_of_requests_ends_well(
     tflite_models: Path, tmp_path: Path, launch: Launch
 ) -> None:
     publish(tflite_models / "slow", tmp_path, 1)
-    flags = ("--model_name=slow", f"--model_base_path={tmp_path}", "--prefer_tflite_model", "--drain_seconds=0.1")
+    flags = (
+        "--model_name=slow",
+        f"--model_base_path={tmp_path}",
+        "--prefer_tflite_model",
+        "--drain_seconds=0.1",
+        "--log_format=json",
+    )
     with Client(launch(*flags).wait_until_ready()) as client:
         # Some run, some wait for an interpreter, and their threads go on for a while after the ports are closed.
         futures = [client.prediction.Predict.future(ask("slow", x=[1e5]), timeout=60) for _ in range(200)]
@@ -170,7 +176,8 @@ def test_a_server_that_is_stopped_in_the_middle_of_requests_ends_well(
             time.sleep(0.01)
         assert client.server.stop() == 0, client.server.log
         assert "UNAVAILABLE" in {future.code().name for future in futures}
-        assert client.server.lines[-1].endswith("stopped")
+        # Of LiteRT there is not a word, which would not be JSON.
+        assert [json.loads(line) for line in client.server.lines][-1]["message"] == "stopped"
 
 
 _HIDE = """
