@@ -81,5 +81,4 @@ def launch() -> Iterator[Callable[..., RunningServer]]:
 
     yield new
     for server in servers:
-        server.process.kill()
-        server.exit_code()
+        server.kill()

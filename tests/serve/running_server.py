@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import grpc
@@ -39,7 +40,8 @@ class Models:
 class RunningServer:
     """`tfs serve --port=-1 --rest_api_port=-1 *flags`; its stderr is read all the time.
 
-    Later flags win, so `--rest_api_port=0` among them turns REST off.
+    Later flags win, so `--rest_api_port=0` among them turns REST off. As a context manager it is ready inside, and ends
+    with exit code 0 after SIGTERM.
     """
 
     def __init__(self, *flags: str, environment: Mapping[str, str] | None = None) -> None:
@@ -58,6 +60,22 @@ class RunningServer:
         self._reader.start()
         self.grpc_address = self.rest_address = ""
         self._channel: grpc.Channel | None = None
+
+    def __enter__(self) -> "RunningServer":
+        try:
+            return self.wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                assert self.stop() == 0, self.log
+        finally:
+            self.kill()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -96,6 +114,11 @@ class RunningServer:
         if self.process.poll() is None:
             self.process.terminate()
         return self.exit_code()
+
+    def kill(self) -> None:
+        """End the process if it still runs, and close what belongs to it."""
+        self.process.kill()
+        self.exit_code()
 
     def exit_code(self, timeout: float = 30) -> int:
         """Wait for the end of the process; may be called again."""

@@ -72,9 +72,8 @@ def server(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     config = folder / "models.config"
     config.write_text(model_server_config(m=(folder / "m", 'version_labels { key: "stable" value: 1 }')))
     flags = (f"--model_config_file={config}", "--allow_version_labels_for_unavailable_models")
-    server = RunningServer(*flags).wait_until_ready()
-    yield server
-    assert server.stop() == 0
+    with RunningServer(*flags) as server:
+        yield server
 
 
 @pytest.mark.parametrize(("method", "status", "remark"), rows("## gRPC"))

@@ -82,16 +82,10 @@ def server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
           }},
         }}
     """)
-    server = RunningServer(f"--model_config_file={config}")
-    try:
-        server.wait_until_ready()
+    with RunningServer(f"--model_config_file={config}") as server:
         publish(trained / "2", folder / "mnist", 2)
         server.wait_for_states("mnist", {1: AVAILABLE, 2: AVAILABLE})
         yield server
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
 
 
 @pytest.fixture(scope="module")

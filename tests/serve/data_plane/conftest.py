@@ -67,12 +67,6 @@ def client(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli
     """Clients of a server with `kinds` as version 7, whose name a request has to spell out."""
     base = tmp_path_factory.mktemp("kinds")
     publish(made.kinds, base, 7)
-    server = RunningServer("--model_name=kinds", f"--model_base_path={base}")
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield client
-            client.check_alive()
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
+    with RunningServer("--model_name=kinds", f"--model_base_path={base}") as server, Client(server) as client:
+        yield client
+        client.check_alive()

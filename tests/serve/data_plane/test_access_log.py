@@ -55,15 +55,10 @@ def it(made: Made, models: Models, examples_model: Path, tmp_path_factory: pytes
         publish(saved_model, folder / name, 7)
     config = folder / "models.config"
     config.write_text(model_server_config(**{name: folder / name for name in served}))
-    server = RunningServer(f"--model_config_file={config}", "--log-format", "json", "--drain_seconds=1")
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield Lines(client)
-        assert server.stop() == 0, server.log
-        assert all(set(json.loads(line)) >= {"time", "level", "message"} for line in server.lines)
-    finally:
-        server.process.kill()
-        server.exit_code()
+    flags = (f"--model_config_file={config}", "--log-format", "json", "--drain_seconds=1")
+    with RunningServer(*flags) as server, Client(server) as client:
+        yield Lines(client)
+    assert all(set(json.loads(line)) >= {"time", "level", "message"} for line in server.lines)
 
 
 X = tensor("DT_FLOAT", [2], float_val=[2.0, 4.0])

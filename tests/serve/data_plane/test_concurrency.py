@@ -62,14 +62,8 @@ def _serve(base: Path, *flags: str) -> Iterator[Slow]:
         for name in ("switching", "line")
     ]
     (base / "models.config").write_text(f"model_config_list {{ {' '.join(configs)} }}")
-    server = RunningServer(f"--model_config_file={base / 'models.config'}", *flags)
-    try:
-        with Slow(server.wait_until_ready()) as client:
-            yield client
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
+    with RunningServer(f"--model_config_file={base / 'models.config'}", *flags) as server, Slow(server) as client:
+        yield client
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])

@@ -12,14 +12,11 @@ from running_server import RunningServer, publish
 
 def serve(examples_model: Path, base: Path, *flags: str) -> Iterator[Client]:
     publish(examples_model, base, 3)
-    server = RunningServer(f"--model_name={MODEL}", f"--model_base_path={base}", *flags)
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield client
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
+    with (
+        RunningServer(f"--model_name={MODEL}", f"--model_base_path={base}", *flags) as server,
+        Client(server) as client,
+    ):
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -32,19 +32,16 @@ def monitored(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     models, config = folder / "models.config", folder / "monitoring.config"
     models.write_text(model_server_config(kinds=(base, logging_config(folder / "requests"))))
     config.write_text(f'prometheus_config {{ enable: true path: "{PATH}" }}')
-    server = RunningServer(
-        f"--model_config_file={models}",
-        f"--monitoring_config_file={config}",
-        "--enable_batching",
-        "--enable_per_model_batching_parameters",
-    )
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield client
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
+    with (
+        RunningServer(
+            f"--model_config_file={models}",
+            f"--monitoring_config_file={config}",
+            "--enable_batching",
+            "--enable_per_model_batching_parameters",
+        ) as server,
+        Client(server) as client,
+    ):
+        yield client
 
 
 def metric(client: Client, name: str, **labels: str) -> float:

@@ -59,14 +59,11 @@ def it(made: Made, models: Models, examples_model: Path, tmp_path_factory: pytes
     config, monitoring = folder / "models.config", folder / "monitoring.config"
     config.write_text(model_server_config(**entries))
     monitoring.write_text(f'prometheus_config {{ enable: true path: "{METRICS}" }}')
-    server = RunningServer(f"--model_config_file={config}", f"--monitoring_config_file={monitoring}")
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield Logged(client, logs)
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
+    with (
+        RunningServer(f"--model_config_file={config}", f"--monitoring_config_file={monitoring}") as server,
+        Client(server) as client,
+    ):
+        yield Logged(client, logs)
 
 
 X = tensor("DT_FLOAT", [2], float_val=[2.0, 4.0])

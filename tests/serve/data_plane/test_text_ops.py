@@ -15,14 +15,8 @@ def client(made: Made, tmp_path: Path) -> Iterator[Client]:
     if made.text is None:
         pytest.skip("tensorflow-text is not installed")
     publish(made.text, tmp_path, 1)
-    server = RunningServer("--model_name=text", f"--model_base_path={tmp_path}")
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield client
-        assert server.stop() == 0
-    finally:
-        server.process.kill()
-        server.exit_code()
+    with RunningServer("--model_name=text", f"--model_base_path={tmp_path}") as server, Client(server) as client:
+        yield client
 
 
 def test_tokens_over_both_protocols(client: Client) -> None:

@@ -31,14 +31,8 @@ def client(tflite_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     config = folder / "models.config"
     config.write_text(model_server_config(**{name: folder / name for name in SERVED}))
     flags = ("--prefer_tflite_model", "--num_tflite_pools=1", "--num_tflite_interpreters_per_pool=1")
-    server = RunningServer(f"--model_config_file={config}", *flags)
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield client
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
+    with RunningServer(f"--model_config_file={config}", *flags) as server, Client(server) as client:
+        yield client
 
 
 def request(model: str, signature: str = "", outputs: tuple[str, ...] = (), **inputs: Any) -> Any:

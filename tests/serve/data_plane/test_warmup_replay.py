@@ -122,19 +122,13 @@ def server(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         entries.append(f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" }}')
     config = folder / "models.config"
     config.write_text(f"model_config_list {{ {' '.join(entries)} }}")
-    server = RunningServer(f"--model_config_file={config}", "--max_num_load_retries=0")
-    try:
-        server.wait_until_ready()
+    with RunningServer(f"--model_config_file={config}", "--max_num_load_retries=0") as server:
         for name, case in CASES.items():
             publish_warm(models.half_plus_three, folder / name, 2, case.file() if case.file else None)
         # About a second of work; the last model of the config, so that the others need not wait for it.
         record = predict_log(np.full(1, 400_000, np.float32))
         publish_warm(models.slow, folder / "slow", 2, tfrecord(record))
         yield server
-        assert server.stop() == 0
-    finally:
-        server.process.kill()
-        server.exit_code()
 
 
 @pytest.mark.parametrize("name", CASES)
