@@ -22,6 +22,7 @@ __all__ = [
     "read_signatures",
     "saved_model_file",
     "signature_named",
+    "signature_of",
     "signatures_of",
     "version_directories",
 ]
@@ -144,10 +145,21 @@ def meta_graph(saved_model: Any, directory: Path, tags: Iterable[str] = (SERVE_T
 def signatures_of(graph: Any) -> dict[str, Signature]:
     """Return the signatures of a MetaGraphDef by name, in alphabetical order, without those for loaders only."""
     return {
-        name: Signature(name, _tensors(proto.inputs), _tensors(proto.outputs), proto.method_name, _defaults(proto))
+        name: signature_of(name, proto)
         for name, proto in sorted(graph.signature_def.items())
         if name not in _LOADER_SIGNATURES
     }
+
+
+def signature_of(name: str, definition: Any) -> Signature:
+    """Return what a SignatureDef says."""
+    return Signature(
+        name,
+        _tensors(definition.inputs),
+        _tensors(definition.outputs),
+        definition.method_name,
+        _defaults(definition),
+    )
 
 
 def read_signatures(directory: Path) -> dict[str, Signature]:

@@ -32,6 +32,12 @@ class LoadReport:
     @property
     def signatures(self) -> list[str]:
         """The names of the signatures, sorted."""
+    @property
+    def execution(self) -> str | None:
+        """One line: which execution plan the version has, with what was measured or why nothing was.
+
+        None if TensorFlow does not execute it.
+        """
 
 @final
 class Addresses:
@@ -74,6 +80,11 @@ class Engine:
         batch_pool_name: what metrics call these threads.
         log: called with a level (as in `logging`) and a line, seldom and on threads of the engine; without it the lines
             go to stderr.
+        example_request: if given, each load measures whether its version is better executed in another way than
+            `session_config` and `in_caller_thread` say: in TensorFlow's inter-op pool, or with all cores for each
+            operation. It is done with the version's warm-up records, or else with what this returns for the name and
+            the serialized `SignatureDef` of a signature: a serialized `PredictRequest`. Needs
+            `TF_OVERRIDE_GLOBAL_THREADPOOL=1` in the environment before the library is opened.
     """
 
     def __new__(
@@ -87,6 +98,7 @@ class Engine:
         batch_threads: int = 0,
         batch_pool_name: str = "batch_threads",
         log: Callable[[int, str], object] | None = None,
+        example_request: Callable[[str, bytes], bytes] | None = None,
     ) -> Engine: ...
     @property
     def tensorflow_version(self) -> str:

@@ -30,6 +30,10 @@ class Loaded(Protocol):
     def warmup_records(self) -> int:
         """How many warm-up records were replayed."""
 
+    @property
+    def execution(self) -> str | None:
+        """Which execution plan the version has, and why; None if TensorFlow does not execute it."""
+
 
 class DataPlane(Protocol):
     """The engine's methods that change what is served; each raises EngineError when it fails (see `_engine.pyi`)."""

@@ -9,7 +9,7 @@ from typing import Any
 from tfs.savedmodel.errors import TfsError
 from tfs.serve.batching import BatchingPlan, batching_of, batching_plan
 from tfs.serve.devices import choose_devices
-from tfs.serve.options import ServerOptions
+from tfs.serve.options import ExecutionMode, ServerOptions
 from tfs.serve.source import SAVED_MODEL_FILES, TFLITE_FILE
 from tfs.serve.text_protos import config_message, parse_text, read_config_text
 
@@ -27,6 +27,7 @@ class Execution:
     Args:
         session_config: a serialized `tensorflow.ConfigProto`.
         in_caller_thread: whether a request's operations run one after the other in one thread.
+        measured: whether each version may get another plan than this, if that is measured to be better.
         tags: tags of the meta graph to load.
         warmup: whether warm-up records are replayed.
         warmup_iterations: how often each is.
@@ -36,6 +37,7 @@ class Execution:
 
     session_config: bytes
     in_caller_thread: bool
+    measured: bool
     tags: tuple[str, ...]
     warmup: bool
     warmup_iterations: int
@@ -60,10 +62,11 @@ def execution_of(options: ServerOptions) -> Execution:
     _check_thread_pool_factory(options.thread_pool_factory_config_file)
     if options.platform_config_file:
         return _of_platform_config(options)
-    session_config, in_caller_thread = _completed(_session_config(options))
+    session_config, in_caller_thread, measured = _completed(_session_config(options), options.execution)
     return Execution(
         session_config=session_config,
         in_caller_thread=in_caller_thread,
+        measured=measured,
         tags=options.tags,
         warmup=options.enable_model_warmup,
         warmup_iterations=max(options.num_request_iterations_for_warmup, 1),
@@ -72,16 +75,22 @@ def execution_of(options: ServerOptions) -> Execution:
     )
 
 
-def _completed(config: Any) -> tuple[bytes, bool]:
-    """Complete a session's config; return it serialized, and whether operations run in the request's own thread.
+def _completed(config: Any, mode: ExecutionMode) -> tuple[bytes, bool, bool]:
+    """Complete a session's config: what it says of threads holds, and the mode says the rest.
+
+    Returns it serialized, whether operations run in the request's own thread, and whether other ways are measured.
 
     TensorFlow's own default, a pool over all cores for each operation, is made for training. With several requests at a
-    time the cores are busy anyway, and a request that stays in one thread pays for no hand-over. So there is a pool of
-    operations only if somebody asked for one.
+    time the cores are busy anyway, and a request that stays in one thread pays for no hand-over.
     """
-    config.intra_op_parallelism_threads = config.intra_op_parallelism_threads or 1
-    in_caller_thread = config.inter_op_parallelism_threads <= 0 and not config.session_inter_op_thread_pool
-    return bytes(config.SerializeToString()), in_caller_thread
+    told = _thread_fields(config)
+    if told and mode == ExecutionMode.AUTO:
+        _logger.info("--execution=auto measures nothing: the config of sessions has %s", " and ".join(told))
+    if mode != ExecutionMode.DEFAULT:
+        config.intra_op_parallelism_threads = config.intra_op_parallelism_threads or 1
+    has_pool = config.inter_op_parallelism_threads > 0 or bool(config.session_inter_op_thread_pool)
+    in_caller_thread = mode in (ExecutionMode.AUTO, ExecutionMode.CALLER) and not has_pool
+    return bytes(config.SerializeToString()), in_caller_thread, mode == ExecutionMode.AUTO and not told
 
 
 def _tflite_interpreters(flags: Any) -> int:
@@ -91,6 +100,12 @@ def _tflite_interpreters(flags: Any) -> int:
     pools: int = flags.num_tflite_pools or os.cpu_count() or 1
     per_pool: int = flags.num_tflite_interpreters_per_pool
     return max(pools, 1) * max(per_pool, 1)
+
+
+def _thread_fields(config: Any) -> list[str]:
+    """Return the fields of a ConfigProto that say something of threads."""
+    names = ("intra_op_parallelism_threads", "inter_op_parallelism_threads", "session_inter_op_thread_pool")
+    return [name for name in (*names, "use_per_session_threads") if getattr(config, name)]
 
 
 def _session_config(options: ServerOptions) -> Any:
@@ -146,10 +161,11 @@ def _of_platform_config(options: ServerOptions) -> Execution:
         raise TfsError(f"`{path}`: the platform `tensorflow` has no {adapter.DESCRIPTOR.full_name}")
     bundle = adapter.legacy_config
     choose_devices(bundle.session_config, options)
-    session_config, in_caller_thread = _completed(bundle.session_config)
+    session_config, in_caller_thread, measured = _completed(bundle.session_config, options.execution)
     return Execution(
         session_config=session_config,
         in_caller_thread=in_caller_thread,
+        measured=measured,
         tags=tuple(bundle.saved_model_tags) or ("serve",),
         warmup=bundle.enable_model_warmup,
         warmup_iterations=max(bundle.model_warmup_options.num_request_iterations.value, 1),

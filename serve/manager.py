@@ -245,6 +245,8 @@ class Manager:
             self._changed.notify_all()
 
     def _end_load(self, model: ModelVersions, version: Version, loaded: Loaded, seconds: float) -> None:
+        if loaded.execution:
+            _log(model, version, loaded.execution)
         version.become_available()
         # Published after it is true: who reads AVAILABLE can reach the version.
         self._route(model)

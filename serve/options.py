@@ -11,7 +11,7 @@ from typing import Annotated, get_args, get_type_hints
 
 from tfs.savedmodel.errors import UsageError
 
-__all__ = ["DeviceChoice", "Flag", "LogFormat", "ServerOptions", "Transition"]
+__all__ = ["DeviceChoice", "ExecutionMode", "Flag", "LogFormat", "ServerOptions", "Transition"]
 
 _MODEL = "Model"
 _VERSIONS = "Versions and loading"
@@ -67,6 +67,15 @@ class DeviceChoice(str, Enum):
     AUTO = "auto"
     CPU = "cpu"
     GPU = "gpu"
+
+
+class ExecutionMode(str, Enum):
+    """Which threads run a model's operations."""
+
+    AUTO = "auto"
+    DEFAULT = "default"
+    CALLER = "caller"
+    POOL = "pool"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +167,15 @@ class ServerOptions:
         int, Flag(_VERSIONS, "How often each warm-up record is replayed; 0 is once.")
     ] = 0
 
+    execution: Annotated[
+        ExecutionMode,
+        Flag(
+            _EXECUTION,
+            "Threads that run a model: auto measures at load and takes the best; caller runs a request's operations in "
+            "one thread, pool side by side, both with one core each; default leaves all to TensorFlow. Flags about "
+            "parallelism win over it.",
+        ),
+    ] = ExecutionMode.AUTO
     enable_batching: Annotated[bool, Flag(_EXECUTION, "Run requests that come at about the same time as one.")] = False
     batching_parameters_file: Annotated[
         str, Flag(_EXECUTION, "BatchingParameters in protobuf's text format: sizes, waiting time, threads.")
@@ -180,10 +198,10 @@ class ServerOptions:
     ] = ""
     tensorflow_session_parallelism: Annotated[int, Flag(_EXECUTION, "Sets both of the following; 0 leaves them.")] = 0
     tensorflow_intra_op_parallelism: Annotated[
-        int, Flag(_EXECUTION, "Threads that one operation may use; 0 is one, which serves most requests per second.")
+        int, Flag(_EXECUTION, "Threads that one operation may use; 0 leaves it to --execution.")
     ] = 0
     tensorflow_inter_op_parallelism: Annotated[
-        int, Flag(_EXECUTION, "Size of the pool that runs a request's operations; 0 runs them one after the other.")
+        int, Flag(_EXECUTION, "Size of the pool that runs a request's operations; 0 leaves it to --execution.")
     ] = 0
     device: Annotated[
         DeviceChoice, Flag(_EXECUTION, "auto takes GPUs if there are any; gpu does not start without one.")
@@ -264,6 +282,8 @@ class ServerOptions:
             raise UsageError(f"{fraction} is no part of a GPU's memory", "take a number from 0 to 1")
         if self.device not in tuple(DeviceChoice):
             raise UsageError(f"--device={self.device} is no device", "take auto, cpu or gpu")
+        if self.execution not in tuple(ExecutionMode):
+            raise UsageError(f"--execution={self.execution} is unknown", "take auto, default, caller or pool")
         if not re.fullmatch(r"(\d+(,\d+)*)?", self.visible_devices):
             raise UsageError(
                 f"--visible_devices={self.visible_devices} is no list of GPUs", "write their numbers: 0 or 0,1"

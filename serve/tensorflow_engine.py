@@ -8,6 +8,7 @@ from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.native_log import hold_back_native_log
 from tfs.savedmodel.tensorflow_paths import tensorflow_library, text_op_libraries
 from tfs.serve._engine import Engine, EngineError
+from tfs.serve.example_request import example_request
 from tfs.serve.execution import Execution
 
 __all__ = ["new_engine"]
@@ -29,8 +30,10 @@ def new_engine(execution: Execution, *, quiet: bool = False) -> Engine:
     # Quiet unless the user wants TensorFlow's chatter. Its greeting comes before the level counts.
     greeting = nullcontext() if "TF_CPP_MIN_LOG_LEVEL" in os.environ else hold_back_native_log()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if quiet else "1")
-    # A thread pool per session, so that each model can be executed in the way that is fastest for it.
-    os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
+    if execution.measured:
+        # An intra-op pool per session, so that each version can have the one that is best for it. TensorFlow looks at
+        # this once; without it the first session's pool is everybody's.
+        os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
     library = tensorflow_library()
     try:
         with greeting:
@@ -46,6 +49,7 @@ def new_engine(execution: Execution, *, quiet: bool = False) -> Engine:
                 batch_threads=execution.batching.threads if execution.batching else 0,
                 batch_pool_name=execution.batching.pool_name if execution.batching else "",
                 log=_logger.log,
+                example_request=example_request if execution.measured else None,
             )
     except EngineError as error:
         raise TfsError(f"TensorFlow (`{library}`) cannot start: {error.message}") from error

@@ -9,7 +9,7 @@ from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.native_log import hold_back_native_log
 from tfs.serve._engine import EngineError
 from tfs.serve.execution import execution_of
-from tfs.serve.options import ServerOptions
+from tfs.serve.options import ExecutionMode, ServerOptions
 from tfs.serve.tensorflow_engine import new_engine
 
 __all__ = ["batch_sizes_of", "trial_of"]
@@ -38,6 +38,7 @@ def batch_sizes_of(batching_parameters_file: Path) -> list[int]:
 def _options(directory: Path, batching_parameters_file: Path | None) -> ServerOptions:
     return ServerOptions(
         model_base_path=str(directory),
+        execution=ExecutionMode.CALLER,  # nothing is to be measured
         enable_batching=batching_parameters_file is not None,
         batching_parameters_file=str(batching_parameters_file or ""),
     )

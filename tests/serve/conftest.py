@@ -53,8 +53,52 @@ class Compiled(Line):
     def __call__(self, x):
         return {"y": self.compiled(x)}
 
+class Counter(tf.Module):
+    """y = x + how many times it has been run."""
+
+    def __init__(self):
+        super().__init__()
+        self.runs = tf.Variable(0.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def __call__(self, x):
+        return {"y": x + self.runs.assign_add(1.0)}
+
+class Picky(tf.Module):
+    """y = x, where every x is greater than 2."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def __call__(self, x):
+        with tf.control_dependencies([tf.debugging.assert_greater(x, 2.0, message="x is too small")]):
+            return {"y": tf.identity(x)}
+
+class Endless(tf.Module):
+    """y = x, after a minute at least."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def __call__(self, x):
+        steps = tf.while_loop(lambda n: n < 50_000_000, lambda n: [n + 1], [tf.zeros([], tf.int32)])[0]
+        with tf.control_dependencies([steps]):
+            return {"y": tf.identity(x)}
+
+class Wide(tf.Module):
+    """y = x, by products of matrices that take milliseconds each."""
+
+    def __init__(self):
+        super().__init__()
+        self.eye = tf.Variable(tf.eye(1024))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def __call__(self, x):
+        rows = tf.tile(x[:1, None], [512, 1024])
+        for _ in range(3):
+            rows = tf.matmul(rows, self.eye)
+        return {"y": x + rows[0, :1] - x[:1]}
+
 lines = {"half_plus_two": Line(0.5, 2.0), "half_plus_three": Line(0.5, 3.0)}
-for name, module in {**lines, "slow": Slow(), "layers": Layers(), "compiled": Compiled(0.5, 2.0)}.items():
+others = {"slow": Slow(), "layers": Layers(), "compiled": Compiled(0.5, 2.0)}
+planned = {"counter": Counter(), "picky": Picky(), "endless": Endless(), "wide": Wide()}
+for name, module in {**lines, **others, **planned}.items():
     signatures = {"serving_default": module.__call__}
     tf.saved_model.save(module, f"{sys.argv[1]}/{name}", signatures=signatures)
 '''

@@ -20,6 +20,7 @@ def engine_error(code: int, message: str) -> EngineError:
 @dataclass(frozen=True)
 class Report:
     warmup_records: int = 3
+    execution: str | None = "execution plan caller_intra_1"
 
 
 class FakeEngine:

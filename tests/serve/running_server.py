@@ -35,6 +35,10 @@ class Models:
     slow: Path
     layers: Path
     compiled: Path
+    counter: Path
+    picky: Path
+    endless: Path
+    wide: Path
 
 
 class RunningServer:

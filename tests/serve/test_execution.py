@@ -22,11 +22,26 @@ def file(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_by_default_a_request_stays_in_one_thread() -> None:
+def test_by_default_a_request_stays_in_one_thread_unless_another_way_is_measured_to_be_better() -> None:
     config, rest = execution()
     assert str(config) == "intra_op_parallelism_threads: 1\n"
     assert rest.in_caller_thread
+    assert rest.measured
     assert (rest.tags, rest.warmup, rest.warmup_iterations) == (("serve",), True, 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "intra", "in_caller_thread"), [("caller", 1, True), ("pool", 1, False), ("default", 0, False)]
+)
+def test_a_mode_says_what_no_flag_says(mode: str, intra: int, in_caller_thread: bool) -> None:
+    config, rest = execution(execution=mode)
+    assert config.intra_op_parallelism_threads == intra
+    assert (rest.in_caller_thread, rest.measured) == (in_caller_thread, False)
+    config, rest = execution(execution=mode, tensorflow_intra_op_parallelism=5)
+    assert (config.intra_op_parallelism_threads, rest.in_caller_thread) == (5, in_caller_thread)
+    config, rest = execution(execution=mode, tensorflow_inter_op_parallelism=5)
+    assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (intra, 5)
+    assert not rest.in_caller_thread
 
 
 @pytest.mark.parametrize(
@@ -43,6 +58,7 @@ def test_parallelism_flags(flags: dict[str, int], intra: int, inter: int, in_cal
     config, rest = execution(**flags)
     assert (config.intra_op_parallelism_threads, config.inter_op_parallelism_threads) == (intra, inter)
     assert rest.in_caller_thread is in_caller_thread
+    assert rest.measured is (config.inter_op_parallelism_threads == 0 and intra == 1)
 
 
 def test_a_session_config_file_holds_unless_a_flag_says_otherwise(tmp_path: Path) -> None:
@@ -92,6 +108,26 @@ def test_the_flags_about_devices_hold_beside_a_platform_config(tmp_path: Path) -
     path = file(tmp_path, PLATFORM % ("tensorflow", text))
     config, _ = execution(platform_config_file=path, device="cpu", visible_devices="1")
     assert (config.device_count["GPU"], config.gpu_options.visible_device_list) == (0, "1")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("intra_op_parallelism_threads: 2", "intra_op_parallelism_threads"),
+        (
+            "inter_op_parallelism_threads: 2 use_per_session_threads: true",
+            "inter_op_parallelism_threads and use_per_session_threads",
+        ),
+        ("session_inter_op_thread_pool { }", "session_inter_op_thread_pool"),
+    ],
+)
+def test_a_config_file_that_says_something_of_threads_wins_over_measuring(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, named: str
+) -> None:
+    caplog.set_level("INFO")
+    _, rest = execution(tensorflow_session_config_file=file(tmp_path, text))
+    assert not rest.measured
+    assert caplog.messages == [f"--execution=auto measures nothing: the config of sessions has {named}"]
 
 
 def test_bfloat16_is_the_only_mixed_precision(caplog: pytest.LogCaptureFixture) -> None:

@@ -30,6 +30,7 @@ def without_what_varies(log: str) -> str:
     log = re.sub(r"from \S*/models/", "from <folder>/models/", log)
     log = re.sub(r"127\.0\.0\.1:\d+", "<address>", log)
     log = re.sub(r"TensorFlow \S+ computes on .*", "TensorFlow <version> computes on <devices>", log)
+    log = re.sub(r"execution plan .*", "execution plan <plan>", log)
     return re.sub(r"\d+\.\d\d s", "<seconds> s", log)
 
 

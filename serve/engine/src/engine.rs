@@ -1,5 +1,7 @@
 //! The engine without Python: models, routes and listeners of one process.
 
+mod load;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use crate::access_log::{AccessLog, Notes};
-use crate::batching::{BatchThreads, Batching, BatchingOptions};
+use crate::batching::BatchThreads;
 use crate::error::{Code, Error, Result};
-use crate::executor::Executable;
+use crate::execution_plan::{ExampleRequest, Planner};
 use crate::health::HealthTable;
 use crate::listen_options::ListenOptions;
 use crate::listeners::{Listeners, runtime_error};
@@ -24,26 +26,8 @@ use crate::run_threads::RunThreads;
 use crate::servable::Servable;
 use crate::serving::Serving;
 use crate::tensorflow::{self, Device, Session, SessionOptions};
-use crate::warmup;
 
-/// What `Engine::load` reports.
-pub struct Loaded {
-    pub seconds: f64,
-    pub warmup_records: usize,
-    pub signatures: Vec<String>,
-}
-
-/// What is to be loaded.
-pub struct LoadRequest<'a> {
-    pub model: &'a str,
-    pub version: i64,
-    pub path: &'a Path,
-    pub tags: &'a [String],
-    /// How often each warm-up record is replayed; None skips the warm-up.
-    pub warmup_iterations: Option<usize>,
-    /// How its requests are batched; None runs each alone.
-    pub batching: Option<BatchingOptions>,
-}
+pub use load::LoadRequest;
 
 /// The threads that run batches.
 pub struct BatchPool<'a> {
@@ -57,6 +41,8 @@ pub struct Engine {
     batch_threads: Option<Arc<BatchThreads>>,
     routes: Arc<Routes>,
     session_options: SessionOptions,
+    /// None if every version has the plan of the session options.
+    planner: Option<Planner>,
     devices: Vec<Device>,
     /// Custom-op libraries that no model has asked for yet.
     op_libraries: Mutex<Vec<String>>,
@@ -76,9 +62,13 @@ impl Engine {
         run_threads: usize,
         batch_pool: Option<BatchPool>,
         report: Report,
+        example: Option<ExampleRequest>,
     ) -> Result<Engine> {
         tensorflow::open(library)?;
         let devices = Session::empty(&session_options)?.devices()?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Where an accelerator computes, the threads of the CPU decide little, and memory is short.
+        let example = example.filter(|_| devices.iter().all(|device| device.kind == "CPU"));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("tfs-io")
             .enable_all()
@@ -93,6 +83,7 @@ impl Engine {
             run_threads: RunThreads::start(run_threads).map_err(|error| runtime_error(&error))?,
             batch_threads,
             routes: Arc::default(),
+            planner: example.and_then(|example| Planner::new(&session_options, cores, example, Arc::clone(&report))),
             session_options,
             devices,
             op_libraries: Mutex::new(op_libraries),
@@ -108,73 +99,6 @@ impl Engine {
     /// What models are computed on.
     pub fn devices(&self) -> &[Device] {
         &self.devices
-    }
-
-    /// Load a version and replay its warm-up records. It is not reachable before `route`.
-    ///
-    /// `given` is what executes it, if that is not a TensorFlow session.
-    pub fn load(&self, request: &LoadRequest, given: Option<Executable>) -> Result<Loaded> {
-        let start = Instant::now();
-        let path = request.path.to_string_lossy();
-        let servable = self.load_servable(request, given);
-        self.metrics.loading.attempt(&path, start.elapsed(), servable.as_ref().err().map(|error| error.code));
-        let servable = Arc::new(servable?);
-        let warmup_records = match request.warmup_iterations {
-            Some(iterations) => {
-                let start = Instant::now();
-                let replayed = warmup::replay(&servable, request.path, iterations);
-                self.metrics.loading.warmup(&path, start.elapsed(), &replayed);
-                replayed?
-            }
-            None => 0,
-        };
-        let signatures = servable.definitions().keys().cloned().collect();
-        self.metrics.loading.show_mlmd(request.model, request.version, request.path);
-        let key = (request.model.to_owned(), request.version);
-        lock(&self.servables).insert(key, servable);
-        Ok(Loaded { seconds: start.elapsed().as_secs_f64(), warmup_records, signatures })
-    }
-
-    fn load_servable(&self, request: &LoadRequest, given: Option<Executable>) -> Result<Servable> {
-        let batching = request.batching.as_ref().map(|options| self.batching(options)).transpose()?;
-        let executable = match given {
-            Some(executable) => executable,
-            None => self.load_session(request)?,
-        };
-        Servable::new(request, executable, batching, self.request_logs.of(request.model), &self.metrics)
-    }
-
-    /// Load the SavedModel of a version. Blocks for as long as TensorFlow takes.
-    fn load_session(&self, request: &LoadRequest) -> Result<Executable> {
-        let load = || -> Result<Executable> {
-            let (session, meta_graph) = Session::load(request.path, request.tags, &self.session_options)?;
-            Ok(Executable { executor: Box::new(session), meta_graph, slots: None })
-        };
-        match load() {
-            // Only now, since loading all of tensorflow-text's libraries takes a second and 70 MB.
-            Err(error) if error.message.contains("Op type not registered") && self.load_op_libraries()? => load(),
-            outcome => outcome,
-        }
-    }
-
-    fn batching(&self, options: &BatchingOptions) -> Result<Arc<Batching>> {
-        let pool = self.batch_threads.as_ref().ok_or_else(|| {
-            Error::new(Code::FailedPrecondition, "the engine was started without threads for batches")
-        })?;
-        Ok(Arc::new(Batching::new(options.clone(), Arc::clone(pool))?))
-    }
-
-    /// Load the custom-op libraries that wait; false if there were none.
-    fn load_op_libraries(&self) -> Result<bool> {
-        let mut libraries = lock(&self.op_libraries);
-        if libraries.is_empty() {
-            return Ok(false);
-        }
-        for library in libraries.iter() {
-            tensorflow::load_op_library(library)?;
-        }
-        libraries.clear();
-        Ok(true)
     }
 
     /// Let requests reach exactly these versions.

@@ -1,7 +1,7 @@
 //! What computes the answers of a loaded version: a TensorFlow session, or an object of the control plane.
 
 use crate::error::Result;
-use crate::tensorflow::Tensor;
+use crate::tensorflow::{Session, Tensor};
 
 /// An input or output of an executor: its place in the executor's own table. Only valid in the executor that gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,11 @@ pub trait Executor: Send + Sync {
     /// The same with any tensors of the graph, by name; operations in `targets` are run although nobody wants their
     /// outputs.
     fn run_named(&self, feeds: &[(&str, Tensor)], fetches: &[&str], targets: &[&str]) -> Result<Vec<Tensor>>;
+
+    /// The TensorFlow session that this is, if it is one.
+    fn session(&self) -> Option<&Session> {
+        None
+    }
 }
 
 /// An executor with what it can be asked for.

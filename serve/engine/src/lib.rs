@@ -9,6 +9,7 @@ mod call;
 mod engine;
 mod error;
 mod examples;
+mod execution_plan;
 mod executor;
 mod graph_ops;
 mod grpc;

@@ -20,6 +20,7 @@ use crate::batching::BatchMetrics;
 use crate::error::{Code, Error, Result};
 use crate::tensorflow::Device;
 use loading::LoadMetrics;
+pub use loading::ShownPlan;
 use process::ProcessMetrics;
 pub use runs::SessionRuns;
 

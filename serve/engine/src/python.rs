@@ -13,6 +13,7 @@ use pyo3::types::PyBytes;
 use crate::batching::BatchingOptions;
 use crate::engine::{self, BatchPool, LoadRequest};
 use crate::error::{Code, Error};
+use crate::execution_plan::ExampleRequest;
 use crate::grpc::reflection::Descriptors;
 use crate::listen_options::{Answering, Http2, ListenOptions, Tls};
 use crate::messages::{ModelVersionStatus, StatusProto};
@@ -43,6 +44,7 @@ pub struct LoadReport {
     seconds: f64,
     warmup_records: usize,
     signatures: Vec<String>,
+    execution: Option<String>,
 }
 
 #[pyclass(frozen, get_all, module = "tfs.serve._engine")]
@@ -70,7 +72,7 @@ impl Engine {
     #[new]
     #[pyo3(signature = (*, tensorflow_library, op_libraries = Vec::new(), session_config = Vec::new(),
                         in_caller_thread = true, run_threads = 0, batch_threads = 0,
-                        batch_pool_name = "batch_threads", log = None))]
+                        batch_pool_name = "batch_threads", log = None, example_request = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn new(
         py: Python<'_>,
@@ -82,12 +84,17 @@ impl Engine {
         batch_threads: usize,
         batch_pool_name: &str,
         log: Option<Py<PyAny>>,
+        example_request: Option<Py<PyAny>>,
     ) -> PyResult<Engine> {
         let options = SessionOptions { config: session_config, in_caller_thread };
         let pool = (batch_threads > 0).then_some(BatchPool { threads: batch_threads, name: batch_pool_name });
         let report = log.map_or_else(report::to_stderr, to_python);
-        let engine =
-            py.detach(|| engine::Engine::new(&tensorflow_library, op_libraries, options, run_threads, pool, report))?;
+        let example = example_request.map(|callback| -> ExampleRequest {
+            Arc::new(move |name, signature| make_example(&callback, name, signature))
+        });
+        let engine = py.detach(|| {
+            engine::Engine::new(&tensorflow_library, op_libraries, options, run_threads, pool, report, example)
+        })?;
         Ok(Engine { engine, gate: Arc::default() })
     }
 
@@ -126,7 +133,12 @@ impl Engine {
         let request = LoadRequest { model, version, path: &path, tags: &tags, warmup_iterations, batching };
         let given = executor.map(|object| PythonExecutor::executable(object, &self.gate)).transpose()?;
         let loaded = py.detach(|| self.engine.load(&request, given))?;
-        Ok(LoadReport { seconds: loaded.seconds, warmup_records: loaded.warmup_records, signatures: loaded.signatures })
+        Ok(LoadReport {
+            seconds: loaded.seconds,
+            warmup_records: loaded.warmup_records,
+            signatures: loaded.signatures,
+            execution: loaded.decision.map(|decision| decision.to_string()),
+        })
     }
 
     fn route(&self, py: Python<'_>, model: &str, versions: Vec<i64>, labels: HashMap<String, i64>) -> PyResult<()> {
@@ -279,6 +291,11 @@ fn http2_of(settings: &HashMap<String, u32>) -> Result<Http2, Error> {
 fn load_descriptors(callback: &Py<PyAny>) -> Result<Vec<u8>, Error> {
     Python::attach(|py| callback.call0(py).and_then(|descriptors| descriptors.extract(py)))
         .map_err(|error| Error::internal(error.to_string()))
+}
+
+fn make_example(callback: &Py<PyAny>, name: &str, signature: &[u8]) -> Result<Vec<u8>, Error> {
+    Python::attach(|py| callback.call1(py, (name, PyBytes::new(py, signature))).and_then(|request| request.extract(py)))
+        .map_err(|error| Error::invalid(error.to_string()))
 }
 
 /// Keys that are left out have upstream's values.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 /// How grave it is, with the numbers of Python's logging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    Debug = 10,
     Info = 20,
     Warning = 30,
     Error = 40,

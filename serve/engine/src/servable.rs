@@ -1,7 +1,7 @@
 //! One loaded version of a model: what the protocols and the warm-up see of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use prometheus::{Histogram, IntGauge};
@@ -15,11 +15,11 @@ use crate::executor::{Endpoint, Executable, Executor};
 use crate::graph_ops::has_rank_critical_op;
 use crate::listeners::runtime_error;
 use crate::messages::{Int64Value, MetaGraphDef, ModelSpec, SignatureDef};
-use crate::metrics::{Api, InFlight, Metrics, SessionRuns, micros};
+use crate::metrics::{Api, InFlight, Metrics, SessionRuns, ShownPlan, micros};
 use crate::request_log::ModelLog;
 use crate::run_threads::{RunQueue, RunThreads};
 use crate::signature::{Port, Signature, or_default};
-use crate::tensorflow::Tensor;
+use crate::tensorflow::{Session, Tensor};
 use crate::wire::{Fields, Value, write_bytes};
 
 /// Runs up to this long are done by the thread that read the request; handing them to another one would cost about as
@@ -36,6 +36,7 @@ struct ServableMetrics {
     runtime: [Histogram; 3],
     /// None if no TensorFlow session runs it.
     session_runs: Option<SessionRuns>,
+    execution_plan: OnceLock<ShownPlan>,
 }
 
 /// An executor with its signatures.
@@ -97,11 +98,26 @@ impl Servable {
                 in_flight: metrics.in_flight(model, version),
                 runtime: [Api::Predict, Api::Classify, Api::Regress].map(|api| metrics.runtime(model, api)),
                 session_runs,
+                execution_plan: OnceLock::new(),
             },
             batching,
             run_queue: RunQueue::default(),
             average_run: AtomicU32::new(u32::MAX),
         })
+    }
+
+    /// TensorFlow's session, if one runs it.
+    pub fn session(&self) -> Option<&Session> {
+        self.executor.session()
+    }
+
+    pub fn signatures(&self) -> &[Arc<Signature>] {
+        &self.signatures
+    }
+
+    /// Whether an input of too few dimensions would end the process.
+    pub fn is_rank_critical(&self) -> bool {
+        self.rank_critical
     }
 
     /// The ModelSpec of a reply by the signature of this name, or by none if that is empty.
@@ -218,6 +234,12 @@ impl Servable {
     pub fn tensor_name(&self, endpoint: Endpoint) -> &str {
         let mut ports = self.signatures.iter().flat_map(|signature| signature.inputs.iter().chain(&signature.outputs));
         ports.find(|port| port.endpoint == endpoint).map_or("", |port| &port.tensor_name)
+    }
+
+    /// Keep its execution plan among the metrics for as long as it is loaded.
+    pub fn keep_shown(&self, plan: ShownPlan) {
+        // A version is planned once.
+        let _ = self.metrics.execution_plan.set(plan);
     }
 
     /// Count a request to this version as under way for as long as the result lives.

@@ -22,6 +22,7 @@ pub struct LoadMetrics {
     warmup_records: IntCounterVec,
     mlmd_map: IntGaugeVec,
     mlmd_info: IntGaugeVec,
+    execution_plan: IntGaugeVec,
 }
 
 impl LoadMetrics {
@@ -58,6 +59,11 @@ impl LoadMetrics {
                 "1 for each version that was loaded and has a key in an ML Metadata store.",
                 &["model_name", "version", "mlmd_uuid"],
             )?,
+            execution_plan: make.gauges(
+                "tfs_execution_plan",
+                "1 for the execution plan of each loaded version.",
+                &["model_name", "version", "plan"],
+            )?,
         })
     }
 
@@ -82,6 +88,26 @@ impl LoadMetrics {
         // Upstream's value is a text, of which its page for Prometheus prints 0.
         self.mlmd_map.with_label_values(&[model, &version]).set(0);
         self.mlmd_info.with_label_values(&[model, &version, &key]).set(1);
+    }
+
+    /// Show how a version is executed, for as long as the result lives.
+    pub fn show_plan(&self, model: &str, version: i64, plan: &str) -> ShownPlan {
+        let labels = [model, &version.to_string(), plan].map(str::to_owned);
+        self.execution_plan.with_label_values(&labels).set(1);
+        ShownPlan { gauges: self.execution_plan.clone(), labels }
+    }
+}
+
+/// Keeps the execution plan of a version among the metrics.
+pub struct ShownPlan {
+    gauges: IntGaugeVec,
+    labels: [String; 3],
+}
+
+impl Drop for ShownPlan {
+    fn drop(&mut self) {
+        // It was set when this was made, so there is nothing to be told.
+        let _ = self.gauges.remove_label_values(&self.labels);
     }
 }
 

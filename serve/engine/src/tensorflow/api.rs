@@ -66,6 +66,7 @@ api! {
     fn TF_SetConfig(*mut TF_SessionOptions, *const c_void, usize, *mut TF_Status);
     fn TF_NewGraph() -> *mut TF_Graph;
     fn TF_DeleteGraph(*mut TF_Graph);
+    fn TF_GraphGetOpDef(*mut TF_Graph, *const c_char, *mut TF_Buffer, *mut TF_Status);
     fn TF_GraphOperationByName(*mut TF_Graph, *const c_char) -> *mut TF_Operation;
     fn TF_OperationNumOutputs(*mut TF_Operation) -> c_int;
     fn TF_NewSession(*mut TF_Graph, *const TF_SessionOptions, *mut TF_Status) -> *mut TF_Session;

@@ -7,6 +7,7 @@
 mod api;
 mod device;
 mod dtype;
+mod probe;
 mod session;
 mod status;
 mod tensor;

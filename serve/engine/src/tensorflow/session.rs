@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_int};
 use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::api::{TF_Buffer, TF_Graph, TF_Operation, TF_Output, TF_Session, TF_SessionOptions, TF_Tensor, api};
 use super::status::Status;
@@ -25,7 +26,7 @@ pub struct Session {
     session: NonNull<TF_Session>,
     graph: NonNull<TF_Graph>,
     endpoints: Vec<TF_Output>,
-    in_caller_thread: bool,
+    in_caller_thread: AtomicBool,
 }
 
 // SAFETY: c_api.h: sessions and finished graphs may be used from several threads; the endpoint table is only written
@@ -35,7 +36,10 @@ unsafe impl Send for Session {}
 unsafe impl Sync for Session {}
 
 /// `RunOptions { inter_op_thread_pool: -1 }`: the executor runs in the calling thread.
-const IN_CALLER_THREAD: [u8; 11] = [0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+pub(super) const IN_CALLER_THREAD: &[u8] = &[0x18, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+
+/// Empty `RunOptions`: the executor runs in the inter-op pool.
+pub(super) const IN_POOL: &[u8] = &[];
 
 impl Session {
     /// Make a session over an empty graph, and with it TensorFlow's devices: what the machine lacks shows now and not
@@ -88,7 +92,8 @@ impl Session {
     ) -> Result<Session> {
         match (status.into_result(), NonNull::new(raw)) {
             (Ok(()), Some(session)) => {
-                Ok(Session { session, graph, endpoints: Vec::new(), in_caller_thread: options.in_caller_thread })
+                let in_caller_thread = AtomicBool::new(options.in_caller_thread);
+                Ok(Session { session, graph, endpoints: Vec::new(), in_caller_thread })
             }
             (outcome, _) => {
                 // SAFETY: no session was made, so nothing refers to the graph.
@@ -100,6 +105,20 @@ impl Session {
 
     pub(super) fn as_ptr(&self) -> *mut TF_Session {
         self.session.as_ptr()
+    }
+
+    pub(super) fn graph(&self) -> *mut TF_Graph {
+        self.graph.as_ptr()
+    }
+
+    /// Run graphs in the calling thread, or in the inter-op pool, from now on.
+    pub fn set_in_caller_thread(&self, in_caller_thread: bool) {
+        self.in_caller_thread.store(in_caller_thread, Ordering::Relaxed);
+    }
+
+    /// How runs are to be executed, as serialized `RunOptions`.
+    fn run_options(&self) -> &'static [u8] {
+        if self.in_caller_thread.load(Ordering::Relaxed) { IN_CALLER_THREAD } else { IN_POOL }
     }
 
     fn output(&self, tensor: &str) -> Option<TF_Output> {
@@ -120,24 +139,36 @@ impl Session {
         (!oper.is_null()).then_some(oper)
     }
 
+    /// Run with other `RunOptions`; `metadata` takes what TensorFlow says of the run.
+    pub(super) fn run_with(
+        &self,
+        options: &[u8],
+        inputs: &[(Endpoint, &Tensor)],
+        outputs: &[Endpoint],
+        metadata: Option<&Buffer>,
+    ) -> Result<Vec<Tensor>> {
+        let feeds: Vec<_> = inputs.iter().map(|(endpoint, _)| self.endpoints[endpoint.0]).collect();
+        let values: Vec<_> = inputs.iter().map(|(_, tensor)| tensor.as_ptr()).collect();
+        let fetches: Vec<_> = outputs.iter().map(|endpoint| self.endpoints[endpoint.0]).collect();
+        self.run_outputs(options, &feeds, &values, &fetches, &[], metadata)
+    }
+
     /// `feeds` and `values` are parallel; all operations are of our graph and all tensors live for the call.
     fn run_outputs(
         &self,
+        options: &[u8],
         feeds: &[TF_Output],
         values: &[*mut TF_Tensor],
         fetches: &[TF_Output],
         targets: &[*const TF_Operation],
+        metadata: Option<&Buffer>,
     ) -> Result<Vec<Tensor>> {
         let mut results = vec![std::ptr::null_mut(); fetches.len()];
-        let run_options = TF_Buffer {
-            data: IN_CALLER_THREAD.as_ptr().cast(),
-            length: if self.in_caller_thread { IN_CALLER_THREAD.len() } else { 0 },
-            data_deallocator: None,
-        };
+        let run_options = TF_Buffer { data: options.as_ptr().cast(), length: options.len(), data_deallocator: None };
         let status = Status::new();
-        // SAFETY: session and graph are alive for `&self`; each array has the length given with it; `run` and
+        // SAFETY: session and graph are alive for `&self`; each array has the length given with it; `run_with` and
         // `run_named` pass outputs of our graph and tensors that they borrow for the call, and TensorFlow takes its own
-        // references.
+        // references. A buffer for metadata is alive and empty, or TensorFlow refuses it.
         unsafe {
             (api().TF_SessionRun)(
                 self.session.as_ptr(),
@@ -150,7 +181,7 @@ impl Session {
                 fetches.len() as c_int,
                 targets.as_ptr(),
                 targets.len() as c_int,
-                std::ptr::null_mut(),
+                metadata.map_or(std::ptr::null_mut(), |buffer| buffer.0.as_ptr()),
                 status.as_ptr(),
             );
         }
@@ -177,10 +208,7 @@ impl Executor for Session {
     }
 
     fn run(&self, inputs: &[(Endpoint, &Tensor)], outputs: &[Endpoint]) -> Result<Vec<Tensor>> {
-        let feeds: Vec<_> = inputs.iter().map(|(endpoint, _)| self.endpoints[endpoint.0]).collect();
-        let values: Vec<_> = inputs.iter().map(|(_, tensor)| tensor.as_ptr()).collect();
-        let fetches: Vec<_> = outputs.iter().map(|endpoint| self.endpoints[endpoint.0]).collect();
-        self.run_outputs(&feeds, &values, &fetches, &[])
+        self.run_with(self.run_options(), inputs, outputs, None)
     }
 
     fn run_named(&self, inputs: &[(&str, Tensor)], outputs: &[&str], targets: &[&str]) -> Result<Vec<Tensor>> {
@@ -193,7 +221,11 @@ impl Executor for Session {
             .iter()
             .map(|name| self.operation(name).map(<*mut TF_Operation>::cast_const).ok_or_else(|| unknown(name)))
             .collect::<Result<Vec<_>>>()?;
-        self.run_outputs(&feeds, &values, &fetches, &targets)
+        self.run_outputs(self.run_options(), &feeds, &values, &fetches, &targets, None)
+    }
+
+    fn session(&self) -> Option<&Session> {
+        Some(self)
     }
 }
 
@@ -231,15 +263,15 @@ impl Drop for OptionsHandle {
     }
 }
 
-struct Buffer(NonNull<TF_Buffer>);
+pub(super) struct Buffer(pub(super) NonNull<TF_Buffer>);
 
 impl Buffer {
-    fn new() -> Buffer {
+    pub(super) fn new() -> Buffer {
         // SAFETY: no precondition; allocates an empty buffer.
         Buffer(NonNull::new(unsafe { (api().TF_NewBuffer)() }).expect("TF_NewBuffer allocates"))
     }
 
-    fn to_vec(&self) -> Vec<u8> {
+    pub(super) fn to_vec(&self) -> Vec<u8> {
         // SAFETY: the buffer is alive and TensorFlow keeps `length` bytes at `data`.
         unsafe {
             let buffer = self.0.as_ref();

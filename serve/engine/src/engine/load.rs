@@ -1,0 +1,142 @@
+//! Loading a version: its session, its warm-up, its execution plan.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Engine, lock};
+use crate::batching::{Batching, BatchingOptions};
+use crate::error::{Code, Error, Result};
+use crate::execution_plan::{Decision, ExecutionPlan, ReadOnly, Subject};
+use crate::executor::Executable;
+use crate::servable::Servable;
+use crate::tensorflow::{self, Session, SessionOptions};
+use crate::warmup;
+
+/// What `Engine::load` reports.
+pub struct Loaded {
+    pub seconds: f64,
+    pub warmup_records: usize,
+    pub signatures: Vec<String>,
+    /// None if no TensorFlow session executes it.
+    pub decision: Option<Decision>,
+}
+
+/// What is to be loaded.
+pub struct LoadRequest<'a> {
+    pub model: &'a str,
+    pub version: i64,
+    pub path: &'a Path,
+    pub tags: &'a [String],
+    /// How often each warm-up record is replayed; None skips the warm-up.
+    pub warmup_iterations: Option<usize>,
+    /// How its requests are batched; None runs each alone.
+    pub batching: Option<BatchingOptions>,
+}
+
+impl Engine {
+    /// Load a version, replay its warm-up records and choose its execution plan. It is not reachable before `route`.
+    ///
+    /// `given` is what executes it, if that is not a TensorFlow session.
+    pub fn load(&self, request: &LoadRequest, given: Option<Executable>) -> Result<Loaded> {
+        let start = Instant::now();
+        let path = request.path.to_string_lossy();
+        let loaded = self.load_servable(request, given);
+        self.metrics.loading.attempt(&path, start.elapsed(), loaded.as_ref().err().map(|error| error.code));
+        let (servable, read_only) = loaded?;
+        let servable = Arc::new(servable);
+        let warmup_records = match request.warmup_iterations {
+            Some(iterations) => {
+                let start = Instant::now();
+                let replayed = warmup::replay(&servable, request.path, iterations);
+                self.metrics.loading.warmup(&path, start.elapsed(), &replayed);
+                replayed?
+            }
+            None => 0,
+        };
+        let signatures = servable.definitions().keys().cloned().collect();
+        let (servable, decision) = self.plan(request, servable, read_only, start);
+        self.metrics.loading.show_mlmd(request.model, request.version, request.path);
+        if let Some(Decision { plan, .. }) = &decision {
+            servable.keep_shown(self.metrics.loading.show_plan(request.model, request.version, &plan.to_string()));
+        }
+        let key = (request.model.to_owned(), request.version);
+        lock(&self.servables).insert(key, servable);
+        Ok(Loaded { seconds: start.elapsed().as_secs_f64(), warmup_records, signatures, decision })
+    }
+
+    /// Choose the execution plan of a version whose load began at `since`; None if no session executes it.
+    fn plan(
+        &self,
+        request: &LoadRequest,
+        servable: Arc<Servable>,
+        read_only: Option<ReadOnly>,
+        since: Instant,
+    ) -> (Arc<Servable>, Option<Decision>) {
+        if servable.session().is_none() {
+            return (servable, None);
+        }
+        let (Some(planner), Some(read_only)) = (&self.planner, read_only) else {
+            return (servable, Some(Decision::told(ExecutionPlan::of(&self.session_options))));
+        };
+        let warmed_up = request.warmup_iterations.is_some();
+        let subject = Subject { servable, since, directory: request.path, warmed_up, read_only };
+        let (servable, decision) = planner.decide(subject, |options| {
+            let servable = Arc::new(self.new_servable(request, self.load_session(request, options)?.0)?);
+            if let Some(iterations) = request.warmup_iterations {
+                warmup::replay(&servable, request.path, iterations)?;
+            }
+            Ok(servable)
+        });
+        (servable, Some(decision))
+    }
+
+    fn load_servable(&self, request: &LoadRequest, given: Option<Executable>) -> Result<(Servable, Option<ReadOnly>)> {
+        let (executable, read_only) = match given {
+            Some(executable) => (executable, None),
+            None => self.load_session(request, &self.session_options)?,
+        };
+        Ok((self.new_servable(request, executable)?, read_only))
+    }
+
+    fn new_servable(&self, request: &LoadRequest, executable: Executable) -> Result<Servable> {
+        let batching = request.batching.as_ref().map(|options| self.batching(options)).transpose()?;
+        Servable::new(request, executable, batching, self.request_logs.of(request.model), &self.metrics)
+    }
+
+    /// Load the SavedModel of a version. Blocks for as long as TensorFlow takes.
+    ///
+    /// Says too which of its outputs may be fetched for measuring, if plans are measured.
+    fn load_session(&self, request: &LoadRequest, options: &SessionOptions) -> Result<(Executable, Option<ReadOnly>)> {
+        let load = || -> Result<_> {
+            let (session, meta_graph) = Session::load(request.path, request.tags, options)?;
+            let read_only = self.planner.is_some().then(|| ReadOnly::outputs_of(&session, &meta_graph)).transpose()?;
+            Ok((Executable { executor: Box::new(session), meta_graph, slots: None }, read_only))
+        };
+        match load() {
+            // Only now, since loading all of tensorflow-text's libraries takes a second and 70 MB.
+            Err(error) if error.message.contains("Op type not registered") && self.load_op_libraries()? => load(),
+            outcome => outcome,
+        }
+    }
+
+    fn batching(&self, options: &BatchingOptions) -> Result<Arc<Batching>> {
+        let pool = self.batch_threads.as_ref().ok_or_else(|| {
+            Error::new(Code::FailedPrecondition, "the engine was started without threads for batches")
+        })?;
+        Ok(Arc::new(Batching::new(options.clone(), Arc::clone(pool))?))
+    }
+
+    /// Load the custom-op libraries that wait; false if there were none.
+    fn load_op_libraries(&self) -> Result<bool> {
+        let mut libraries = lock(&self.op_libraries);
+        if libraries.is_empty() {
+            return Ok(false);
+        }
+        for library in libraries.iter() {
+            tensorflow::load_op_library(library)?;
+        }
+        libraries.clear();
+        Ok(true)
+    }
+}

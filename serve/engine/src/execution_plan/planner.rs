@@ -1,0 +1,147 @@
+//! Measuring the plans of a version that has just been loaded.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::effects::ReadOnly;
+use super::inputs::{ExampleRequest, Inputs};
+use super::timing::{self, Figures, Pass};
+use super::trial::Trial;
+use super::{Decision, ExecutionPlan, Grounds};
+use crate::error::{Error, Result};
+use crate::report::{Level, Report};
+use crate::servable::Servable;
+use crate::tensorflow::SessionOptions;
+
+/// How long plans are run against each other, unless a single turn of each takes longer.
+const BUDGET: Duration = Duration::from_secs(1);
+
+/// A version that took longer to load and to run first is not loaded a second time ...
+const SECOND_LOAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// ... and neither is one with more bytes on disk, since for a while both are in memory.
+const SECOND_LOAD_MAX_BYTES: u64 = 1 << 30;
+
+/// What a plan is wanted for.
+pub struct Subject<'a> {
+    /// The version in a session of the engine's own options.
+    pub servable: Arc<Servable>,
+    /// When its load began.
+    pub since: Instant,
+    pub directory: &'a Path,
+    /// Whether its warm-up records have been replayed.
+    pub warmed_up: bool,
+    pub read_only: ReadOnly,
+}
+
+/// Why nothing was measured.
+pub struct NotMeasured {
+    reason: String,
+    /// For who wants to know more.
+    detail: Option<String>,
+}
+
+impl NotMeasured {
+    pub fn because(reason: &str) -> NotMeasured {
+        NotMeasured { reason: reason.to_owned(), detail: None }
+    }
+}
+
+/// What fails while plans are measured is no failure of the load.
+impl From<Error> for NotMeasured {
+    fn from(error: Error) -> NotMeasured {
+        NotMeasured { reason: "no inputs that run".to_owned(), detail: Some(error.message) }
+    }
+}
+
+/// Measures plans.
+pub struct Planner {
+    options: SessionOptions,
+    cores: usize,
+    example: ExampleRequest,
+    report: Report,
+    /// Versions that load at the same time are measured one after the other, or each would measure the others.
+    turn: Mutex<()>,
+}
+
+impl Planner {
+    /// A planner for sessions with these options; None if there is only one core, where nothing is to choose.
+    pub fn new(options: &SessionOptions, cores: usize, example: ExampleRequest, report: Report) -> Option<Planner> {
+        (cores > 1).then(|| Planner { options: options.clone(), cores, example, report, turn: Mutex::new(()) })
+    }
+
+    /// Choose the plan of a version, and return the servable that has it. Whatever fails, the one that was given stays.
+    ///
+    /// `load_again` loads and warms up the version with other options.
+    pub fn decide(
+        &self,
+        subject: Subject,
+        load_again: impl FnOnce(&SessionOptions) -> Result<Arc<Servable>>,
+    ) -> (Arc<Servable>, Decision) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.measure(&subject, load_again) {
+            Ok((servable, decision)) => {
+                if let Some(session) = servable.session() {
+                    session.set_in_caller_thread(decision.plan.in_caller_thread);
+                }
+                (servable, decision)
+            }
+            Err(NotMeasured { reason, detail }) => {
+                if let Some(detail) = detail {
+                    let Servable { model, version, .. } = &*subject.servable;
+                    (self.report)(Level::Debug, &format!("{model} version {version} cannot be measured: {detail}"));
+                }
+                let grounds = Grounds::NotMeasured { reason };
+                (subject.servable, Decision { plan: ExecutionPlan::of(&self.options), grounds })
+            }
+        }
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject,
+        load_again: impl FnOnce(&SessionOptions) -> Result<Arc<Servable>>,
+    ) -> std::result::Result<(Arc<Servable>, Decision), NotMeasured> {
+        let start = Instant::now();
+        let records = subject.warmed_up.then_some(subject.directory);
+        let inputs = Inputs::find(&subject.servable, records, &subject.read_only, &self.example)?;
+        let mut trials = vec![Trial::of(Arc::clone(&subject.servable), &inputs, ExecutionPlan::of(&self.options))?];
+        if trials[0].gains_by_several_cores()? && may_be_loaded_again(subject) {
+            let wide = ExecutionPlan::with_intra_op(&self.options, self.cores);
+            trials.push(Trial::of(load_again(&wide)?, &inputs, ExecutionPlan::of(&wide))?);
+        }
+        let (chosen, figures) = self.compare(&trials)?;
+        let decision = Decision {
+            plan: figures[chosen].0,
+            grounds: Grounds::Measured {
+                figures,
+                callers: self.cores,
+                inputs: inputs.describe(trials[0].runs()),
+                elapsed: start.elapsed(),
+            },
+        };
+        // Two plans for each trial.
+        Ok((trials.swap_remove(chosen / 2).servable, decision))
+    }
+
+    /// Time both plans of each trial; returns the index of the best one, and the figures of all.
+    fn compare(&self, trials: &[Trial]) -> Result<(usize, Vec<(ExecutionPlan, Figures)>)> {
+        let plans: Vec<_> = trials.iter().flat_map(|trial| trial.plans().map(|plan| (trial, plan))).collect();
+        let passes: Vec<_> = plans.iter().map(|(trial, plan)| || trial.pass(plan.in_caller_thread)).collect();
+        let passes: Vec<Pass> = passes.iter().map(|pass| pass as Pass).collect();
+        let runs = trials.iter().map(Trial::runs).min().unwrap_or(1);
+        let figures = timing::compare(&passes, runs, self.cores, BUDGET)?;
+        Ok((timing::best(&figures), plans.into_iter().map(|(_, plan)| plan).zip(figures).collect()))
+    }
+}
+
+/// Whether a second session of the version can be afforded for a while.
+fn may_be_loaded_again(subject: &Subject) -> bool {
+    let size = |path: &Path| path.metadata().map_or(0, |file| if file.is_file() { file.len() } else { 0 });
+    let sizes = |directory: &Path| -> u64 {
+        directory.read_dir().map_or(0, |files| files.flatten().map(|file| size(&file.path())).sum())
+    };
+    subject.since.elapsed() <= SECOND_LOAD_LIMIT
+        && sizes(subject.directory) + sizes(&subject.directory.join("variables")) <= SECOND_LOAD_MAX_BYTES
+}
