@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENGINE := serve/engine
 DIST := dist
+BENCH_TOOLS := $(CURDIR)/build/bench/tools
+GHZ := 0.120.0
 ENGINE_SOURCES := $(shell find $(ENGINE)/src -name '*.rs') $(ENGINE)/Cargo.toml $(ENGINE)/Cargo.lock
 
 .PHONY: help
@@ -70,14 +72,16 @@ wheel: tools ## Build a wheel that runs on every CPython from 3.10 on (dist/)
 	@ls $(DIST)/*.whl
 
 .PHONY: bench
-bench: install ## Measure the server beside its own limits (docs/benchmarks.md)
-	@for tool in h2load wrk; do command -v $$tool >/dev/null || { echo "error: $$tool is missing: run 'make bench-tools' or install nghttp2 and wrk" >&2; exit 1; }; done
-	@$(BIN)/python bench/run.py
+bench: install ## Measure the server beside its own limits and others (docs/benchmarks.md); ARGS='--only plan --rounds 3'
+	@PATH="$(BENCH_TOOLS):$$PATH"; for tool in h2load ghz; do command -v $$tool >/dev/null || { echo "error: $$tool is missing: run 'make bench-tools'" >&2; exit 1; }; done
+	@$(BIN)/python bench/run.py $(ARGS)
 
 .PHONY: bench-tools
-bench-tools: ## Install the load generators with apt
-	@command -v apt-get >/dev/null || { echo "error: no apt-get here: install h2load (nghttp2) and wrk by your own package manager" >&2; exit 1; }
-	@apt-get update -q && apt-get install -y -q nghttp2-client wrk
+bench-tools: ## Install the load generators: h2load with apt, ghz with Go
+	@command -v h2load >/dev/null || command -v apt-get >/dev/null || { echo "error: no apt-get here: install h2load (nghttp2) by your own package manager" >&2; exit 1; }
+	@command -v h2load >/dev/null || { apt-get update -q && apt-get install -y -q nghttp2-client; }
+	@command -v go >/dev/null || { echo "error: go is missing: install Go 1.22 or newer, ghz is built with it" >&2; exit 1; }
+	@GOBIN=$(BENCH_TOOLS) go install github.com/bojand/ghz/cmd/ghz@v$(GHZ)
 
 .PHONY: clean
 clean: ## Remove what was built, but not .venv

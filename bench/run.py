@@ -1,119 +1,111 @@
-"""Measure the server beside its own limits: `make bench`, or `python bench/run.py --help`."""
+"""Measure the server beside its own limits and others: `make bench`, or `python bench/run.py --help`."""
 
 import argparse
-import os
+import shlex
+import signal
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
-from load import FailedRequestsError, Sample, grpc_load, in_process_load, rest_load
-from models import Model, make_models
-from report import ModelResult, render
-from server import Server, WrongAnswerError
+from answers import WrongAnswerError
+from loads import FailedRequestsError, MissingToolError, require_tool
+from machine import about, allow_many_connections, busy_cores
+from report import Section, load_record, render, save_record
+from report.section import Record
+from sections import SECTIONS
+from settings import Settings
 
-PREDICT = "/tensorflow.serving.PredictionService/Predict"
-HEALTH = "/grpc.health.v1.Health/Check"
-HEALTH_REPLY_BYTES = 2  # HealthCheckResponse { status: SERVING }
-STARTS = 3
-WARM_UP_SECONDS = 1
+_ROOT = Path(__file__).parents[1]
+_BUILD = _ROOT / "build/bench"
+_BEST_OF_EACH_PEER = (
+    "2 workers|MLServer REST batching$|LitServe batching|BentoML batching|Ray Serve batching$|grpc.aio, call"
+)
 
 
-def cells(server: Server, reply_bytes: int, seconds: float, scratch: Path) -> dict[str, Callable[[], Sample]]:
-    """Return what is measured of a server, in the order of the measurement: an RPC and its limit side by side."""
+def parse_options() -> argparse.Namespace:
+    """Return the options of the command line."""
+    names = [section.name for section in SECTIONS]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--only", help=f"sections to measure, separated by commas, of: {', '.join(names)}")
+    parser.add_argument("--page-only", action="store_true", help="measure nothing, write the page from the records")
+    parser.add_argument("--seconds", type=float, default=2, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=7, help="measurements of each row; the median counts")
+    parser.add_argument("--standin", type=Path, help="folder with the C++ stand-in, built")
+    parser.add_argument("--peers", type=Path, help="folder with the launchers of the Python peers")
+    parser.add_argument("--peer-systems", default=_BEST_OF_EACH_PEER, help="which peers, a regular expression")
+    parser.add_argument("--models", type=Path, default=_BUILD / "models", help="where models are kept")
+    parser.add_argument("--results", type=Path, default=_BUILD / "results", help="where the records are kept")
+    parser.add_argument("--output", type=Path, default=_ROOT / "docs/benchmarks.md", help="the page to write")
+    options = parser.parse_args()
+    if options.seconds <= 0 or options.rounds < 1:
+        parser.error("--seconds must be above 0 and --rounds at least 1")
+    options.only = options.only.split(",") if options.only else names
+    if unknown := sorted(set(options.only) - set(names)):
+        parser.error(f"--only: there is no section {', '.join(unknown)}; take from {', '.join(names)}")
+    return options
 
-    def grpc(method: str, clients: int, streams: int) -> Callable[[], Sample]:
-        message, size = (b"", HEALTH_REPLY_BYTES) if method == HEALTH else (server.model.message, reply_bytes)
-        return lambda: grpc_load(
-            server.grpc_address,
-            method,
-            message,
-            reply_bytes=size,
-            clients=clients,
-            streams=streams,
-            seconds=seconds,
-            scratch=scratch,
+
+def command_of(section: Section, options: argparse.Namespace) -> str:
+    """Return the command that measures the section again; folders are where somebody else has them."""
+    words = ["python", "bench/run.py", "--only", section.name]
+    words += ["--seconds", f"{options.seconds:g}", "--rounds", str(options.rounds)]
+    words += [word for name in ("standin", "peers") if getattr(options, name) for word in (f"--{name}", "DIR")]
+    return shlex.join(words)
+
+
+def measure(section: Section, options: argparse.Namespace) -> bool:
+    """Measure one section and keep its record; False if it failed, which leaves a former record as it is."""
+    print(f"section {section.name}", file=sys.stderr)
+    try:
+        for tool in section.tools:
+            require_tool(tool)
+    except MissingToolError as error:
+        print(f"error: {section.name}: {error}", file=sys.stderr)
+        return False
+    busy_before = busy_cores()
+    with tempfile.TemporaryDirectory(prefix="tfs-bench-") as scratch:
+        settings = Settings(
+            rounds=options.rounds,
+            seconds=options.seconds,
+            models=options.models,
+            scratch=Path(scratch),
+            standin=options.standin,
+            peers=options.peers,
+            peer_systems=options.peer_systems,
         )
-
-    def rest(connections: int) -> Callable[[], Sample]:
-        url, body = f"http://{server.rest_address}{server.rest_path}", server.model.body
-        return lambda: rest_load(url, body, connections=connections, seconds=seconds, scratch=scratch)
-
-    return {
-        "in process": lambda: in_process_load(server.model, seconds),
-        "empty 1": grpc(HEALTH, 1, 1),
-        "predict 1": grpc(PREDICT, 1, 1),
-        "rest 1": rest(1),
-        "empty 8x16": grpc(HEALTH, 8, 16),
-        "predict 8x16": grpc(PREDICT, 8, 16),
-        "rest 32": rest(32),
-    }
+        try:
+            result = section.measure(settings)
+        except (FailedRequestsError, WrongAnswerError, RuntimeError) as error:
+            print(f"error: {section.name}: {error}", file=sys.stderr)
+            return False
+    save_record(options.results, section.name, Record(result, about(command_of(section, options)), busy_before))
+    return True
 
 
-def start(model: Model) -> tuple[Server, list[float]]:
-    """Start the server a few times; return the last one, running, and the seconds that each start took."""
-    seconds = []
-    for _ in range(STARTS - 1):
-        server = Server(model)
-        seconds.append(server.seconds_to_ready)
-        server.stop()
-    server = Server(model)
-    return server, [*seconds, server.seconds_to_ready]
-
-
-def measure(models: list[Model], *, rounds: int, seconds: float, scratch: Path) -> list[ModelResult]:
-    """Serve each model and measure all cells of both in turn, `rounds` times."""
-    with ExitStack() as stack:
-        starts: dict[str, list[float]] = {}
-        plan: dict[str, dict[str, Callable[[], Sample]]] = {}
-        servers = []
-        for model in models:
-            server, starts[model.name] = start(model)
-            stack.callback(server.kill)
-            servers.append(server)
-            reply_bytes = server.check_answers()
-            for warm_up in cells(server, reply_bytes, min(WARM_UP_SECONDS, seconds), scratch).values():
-                warm_up()
-            plan[model.name] = cells(server, reply_bytes, seconds, scratch)
-        samples: dict[str, dict[str, list[Sample]]] = {name: {row: [] for row in rows} for name, rows in plan.items()}
-        for number in range(rounds):
-            for name, rows in plan.items():
-                for row, sample in rows.items():
-                    samples[name][row].append(sample())
-                    rate = samples[name][row][-1].rate
-                    print(f"round {number + 1}/{rounds}  {name:14} {row:13} {rate:10,.0f} requests/s", file=sys.stderr)
-        results = []
-        for server in servers:
-            server.check_answers()
-            name = server.model.name
-            results.append(ModelResult(name, samples[name], starts[name], server.resident_mib()))
-            server.stop()
-        return results
+def write_page(options: argparse.Namespace) -> None:
+    """Write the page and its pictures from all records that there are."""
+    records = [(section, load_record(options.results, section.name)) for section in SECTIONS]
+    page = render(records)
+    print(page)
+    options.output.write_text(page)
+    for section, record in records:
+        if section.draw and record:
+            pictures = options.output.parent / "benchmarks"
+            pictures.mkdir(exist_ok=True)
+            section.draw(record.result, pictures / f"{section.name}.png")
 
 
 def main() -> None:
     """Measure, print the page and write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=2, help="length of one measurement")
-    parser.add_argument("--rounds", type=int, default=7, help="measurements of each cell; the median counts")
-    parser.add_argument("--output", type=Path, default=Path("docs/benchmarks.md"), help="the page to write")
-    options = parser.parse_args()
-    if options.seconds <= 0 or options.rounds < 1:
-        parser.error("--seconds must be above 0 and --rounds at least 1")
-    load_before = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(prefix="tfs-bench-") as folder:
-        scratch = Path(folder)
-        print("making the models", file=sys.stderr)
-        models = make_models(scratch)
-        try:
-            results = measure(models, rounds=options.rounds, seconds=options.seconds, scratch=scratch)
-        except (FailedRequestsError, WrongAnswerError, RuntimeError) as error:
-            sys.exit(f"error: {error}")
-    command = f"python bench/run.py --seconds {options.seconds:g} --rounds {options.rounds}"
-    page = render(results, command=command, rounds=options.rounds, seconds=options.seconds, load_before=load_before)
-    print(page)
-    options.output.write_text(page)
+    options = parse_options()
+    # So that whoever stops the run stops its servers too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    allow_many_connections()
+    chosen = [] if options.page_only else [section for section in SECTIONS if section.name in options.only]
+    failed = [section.name for section in chosen if not measure(section, options)]
+    write_page(options)
+    if failed:
+        sys.exit(f"error: not measured: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`tfs serve` as a process: how long it takes to be ready, how much memory it has, whether its answers are right."""
+"""`tfs serve` as a process: how long it takes to be ready, how much memory it has."""
 
 import os
 import re
@@ -7,55 +7,58 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import TracebackType
 from typing import IO
 
-import grpc
-import httpx
-import numpy as np
+from loads import pinned
 from models import Model
 
-from tfs.savedmodel.protos import load
-from tfs.savedmodel.tensors import array_from_proto
+__all__ = ["PREDICT", "Server", "serve"]
 
-__all__ = ["Server", "WrongAnswerError"]
-
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _READY = re.compile(r"ready: grpc=(\S+) rest=(\S+)")
 
 
-class WrongAnswerError(Exception):
-    """The server gave an answer that is not the model's."""
-
-
 class Server:
-    """A server of one model on free ports.
+    """A server on free ports; a `with` block stops it.
+
+    Args:
+        flags: of `tfs serve`, those that say what is served among them.
+        cpus: where it runs, as `taskset -c` takes it; None for all.
 
     Attributes:
-        model: what it serves.
         seconds_to_ready: from the start of the process to its `ready:` line.
         grpc_address, rest_address: where it listens.
+        log: the lines that it has written to stderr so far.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        flags = [
-            f"--model_name={model.name}",
-            f"--model_base_path={model.base_path}",
-            "--port=-1",
-            "--rest_api_port=-1",
-        ]
+    def __init__(self, *flags: str, cpus: str | None = None) -> None:
         start = time.monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tfs.cli", "serve", *flags], stderr=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, "-m", "tfs.cli", "serve", "--port=-1", "--rest_api_port=-1", *flags]
+        self._process = subprocess.Popen(pinned(command, cpus), stderr=subprocess.PIPE, text=True)
         assert self._process.stderr is not None
-        self.grpc_address, self.rest_address = _addresses(self._process.stderr)
+        self.log: list[str] = []
+        try:
+            self.grpc_address, self.rest_address = self._read_addresses(self._process.stderr)
+        except BaseException:
+            self._kill()
+            raise
         self.seconds_to_ready = time.monotonic() - start
         # The pipe must not fill up while the server runs.
-        threading.Thread(target=self._process.stderr.read, daemon=True).start()
+        threading.Thread(target=self.log.extend, args=[self._process.stderr], daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def rest_url(self, model: str) -> str:
+        """Where REST requests for the model go."""
+        return f"http://{self.rest_address}/v1/models/{model}:predict"
 
     def resident_mib(self) -> float:
         """Return the memory that the process holds now."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def stop(self) -> None:
@@ -65,50 +68,32 @@ class Server:
             RuntimeError: its exit code was not 0.
         """
         self._process.terminate()
-        if code := self._process.wait(30):
-            raise RuntimeError(f"the server of {self.model.name} ended with exit code {code}")
+        if code := self._process.wait(60):
+            raise RuntimeError(f"the server ended with exit code {code}:\n{''.join(self.log[-5:])}")
 
-    def kill(self) -> None:
-        """End the process at once, if it still runs."""
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.stop()
+        else:
+            self._kill()
+
+    def _read_addresses(self, lines: IO[str]) -> tuple[str, str]:
+        for line in lines:
+            self.log.append(line)
+            if found := _READY.search(line):
+                return found[1], found[2]
+        raise RuntimeError("the server did not start:\n" + "".join(self.log))
+
+    def _kill(self) -> None:
         self._process.kill()
         self._process.wait(30)
 
-    def check_answers(self) -> int:
-        """Ask once over each protocol and compare with the model's outputs; return the bytes of the gRPC reply.
 
-        Raises:
-            WrongAnswerError: an output differs.
-        """
-        with grpc.insecure_channel(self.grpc_address) as channel:
-            stub = load("prediction_service_pb2_grpc").PredictionServiceStub(channel)
-            reply = stub.Predict(load("predict_pb2").PredictRequest.FromString(self.model.message), timeout=10)
-        self._compare("gRPC", {alias: array_from_proto(proto) for alias, proto in reply.outputs.items()})
-        answer = httpx.post(f"http://{self.rest_address}{self.rest_path}", content=self.model.body, timeout=10)
-        rows = answer.raise_for_status().json()["predictions"]
-        if isinstance(rows[0], dict):
-            self._compare("REST", {alias: np.array([row[alias] for row in rows]) for alias in rows[0]})
-        else:
-            self._compare("REST", {next(iter(self.model.outputs)): np.array(rows)})
-        return int(reply.ByteSize())
-
-    @property
-    def rest_path(self) -> str:
-        """Where REST requests for the model go."""
-        return f"/v1/models/{self.model.name}:predict"
-
-    def _compare(self, protocol: str, outputs: dict[str, np.ndarray]) -> None:
-        expected = self.model.outputs
-        if outputs.keys() != expected.keys():
-            raise WrongAnswerError(f"{self.model.name} over {protocol}: outputs {sorted(outputs)}")
-        for alias, array in expected.items():
-            if not np.allclose(outputs[alias], array, rtol=1e-3, atol=1e-5):
-                raise WrongAnswerError(f"{self.model.name} over {protocol}: {alias} is {outputs[alias]}, not {array}")
-
-
-def _addresses(log: IO[str]) -> tuple[str, str]:
-    lines = []
-    for line in log:
-        lines.append(line)
-        if found := _READY.search(line):
-            return found[1], found[2]
-    raise RuntimeError("the server did not start:\n" + "".join(lines))
+def serve(model: Model, *flags: str, cpus: str | None = None) -> Server:
+    """Start a server of one model."""
+    return Server(f"--model_name={model.name}", f"--model_base_path={model.base_path}", *flags, cpus=cpus)

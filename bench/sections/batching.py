@@ -1,0 +1,71 @@
+"""Requests that run together, against those that run alone."""
+
+from contextlib import ExitStack
+
+from loads import best_plan
+from report import Result, Section, Table, Target, at_least
+from server import serve
+from settings import Cell, Settings, closed_grpc, empty_rpc, in_process, predict_call, take_turns
+
+__all__ = ["ADAPTIVE", "BATCHING", "NO_ADAPTIVE"]
+
+# The flags of adaptive batching; None as long as there is none.
+ADAPTIVE: list[str] | None = None
+NO_ADAPTIVE = "this build has no adaptive batching"
+_MODES: dict[str, list[str] | None] = {"alone": [], "`--enable_batching`": ["--enable_batching"], "adaptive": ADAPTIVE}
+# Clients and streams of each model: many small requests, or as many as the cores can just about hold.
+_LOADS = {"half_plus_two": (8, 16), "encoder_tokens": (8, 4), "mobilenet_v2": (8, 1)}
+_EMPTY, _IN_PROCESS = "empty RPC", "in process, one row"
+
+
+def _measure(settings: Settings) -> Result:
+    return Result({name: _table(settings, name, *load) for name, load in _LOADS.items()})
+
+
+def _table(settings: Settings, name: str, clients: int, streams: int) -> Table:
+    model = settings.model(name)
+    cells: dict[str, Cell | str] = {_IN_PROCESS: in_process(model, best_plan(model, seconds=min(settings.seconds, 1)))}
+    with ExitStack() as stack:
+        for mode, flags in _MODES.items():
+            if flags is None:
+                cells[mode] = NO_ADAPTIVE
+                continue
+            server = stack.enter_context(serve(model, *flags))
+            if mode == "alone":
+                cells[_EMPTY] = empty_rpc(settings, server.grpc_address, clients, streams)
+            cells[mode] = closed_grpc(settings, predict_call(server.grpc_address, model), clients, streams)
+        return take_turns(settings, name, cells)
+
+
+def _targets(result: Result) -> list[Target]:
+    trivial, mobilenet = result.tables["half_plus_two"], result.tables["mobilenet_v2"]
+    return [
+        at_least(
+            "trivial model, batched: Predict over the empty RPC",
+            0.8,
+            lambda: trivial.ratio("`--enable_batching`", _EMPTY),
+        ),
+        at_least(
+            "trivial model, adaptive batching: Predict over the empty RPC",
+            0.8,
+            lambda: trivial.ratio("adaptive", _EMPTY),
+        ),
+        at_least(
+            "MobileNetV2, batch 1: throughput over in-process", 0.97, lambda: mobilenet.ratio("alone", _IN_PROCESS)
+        ),
+        at_least(
+            "MobileNetV2, adaptive: throughput over in-process", 0.97, lambda: mobilenet.ratio("adaptive", _IN_PROCESS)
+        ),
+    ]
+
+
+BATCHING = Section(
+    "batching",
+    "Batching",
+    _measure,
+    f"""\
+One row in a request, over gRPC in a closed loop:
+{", ".join(f"{clients} x {streams} streams for {name}" for name, (clients, streams) in _LOADS.items())}.
+`--enable_batching` has its default parameters.""",
+    _targets,
+)

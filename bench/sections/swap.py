@@ -1,0 +1,122 @@
+"""A new version while requests come: what those who ask notice of it."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from loads import Arrivals, Call, FailedRequestsError, Sample, open_loop
+from report import Result, Section, Table, Target, at_most
+from server import Server, serve
+from settings import Settings, closed_grpc, predict_call
+from versions import Versions
+
+__all__ = ["SWAP"]
+
+_MODELS = {"encoder_tokens": 1, "deepfm_ids": 32}  # rows in a request: the client can send some thousands a second
+_LOAD = 0.7  # of the peak
+_SWAPS = 3  # in a round
+_PAUSE = 2.0  # seconds before the first swap of a round and between swaps
+_SECONDS_OF_A_ROUND = 12.0
+_PEAK, _STEADY, _DURING = "peak, 8 x 4 streams in a closed loop", "steady", "while a version is exchanged"
+
+
+def _measure(settings: Settings) -> Result:
+    result = Result(figures={"swaps": {}})
+    for name, rows in _MODELS.items():
+        versions = Versions(settings.model(name), settings.scratch)
+        with serve(versions.model) as server:
+            swapping = _Swapping(settings, server, versions, rows)
+            table = Table(rows={_PEAK: [], _STEADY: [], _DURING: []})
+            for number in range(settings.rounds):
+                for row, sample in swapping.round().items():
+                    table.samples(row).append(sample)
+                print(f"{name}  round {number + 1}/{settings.rounds}: {swapping.seconds[-_SWAPS:]}", flush=True)
+            result.tables[name] = table
+            result.figures["swaps"][name] = {"seconds": swapping.seconds, "failed": swapping.failed}
+    return result
+
+
+class _Swapping:
+    """Rounds of swaps under load."""
+
+    def __init__(self, settings: Settings, server: Server, versions: Versions, rows: int) -> None:
+        self._settings, self._server, self._versions = settings, server, versions
+        self._call: Call = predict_call(server.grpc_address, versions.model, rows)
+        self._version = 1
+        self.seconds: list[float] = []
+        self.failed: dict[str, int] = {}
+
+    def round(self) -> dict[str, Sample]:
+        """Measure the peak, then offer a part of it while versions are exchanged."""
+        peak = closed_grpc(self._settings, self._call, 8, 4)(self._settings.seconds)
+        with ThreadPoolExecutor(1) as pool:
+            swaps = pool.submit(self._swaps)
+            arrivals = open_loop(
+                self._call, rate=_LOAD * peak.rate, seconds=_SECONDS_OF_A_ROUND, scratch=self._settings.scratch
+            )
+            windows = swaps.result()
+        self.seconds += [end - begin for begin, end in windows]
+        for code, count in arrivals.failed().items():
+            self.failed[code] = self.failed.get(code, 0) + count
+        during = np.zeros(len(arrivals.due), bool)
+        for begin, end in windows:
+            during |= (arrivals.due >= begin) & (arrivals.due <= end)
+        if not during.any():
+            raise FailedRequestsError("no request was due during a swap: the load ended before the swaps")
+        return {_PEAK: peak, _STEADY: _part(arrivals, ~during), _DURING: _part(arrivals, during)}
+
+    def _swaps(self) -> list[tuple[float, float]]:
+        windows = []
+        for _ in range(_SWAPS):
+            time.sleep(_PAUSE)
+            self._version += 1
+            windows.append(self._versions.swap(self._server, self._version))
+        return windows
+
+
+def _part(arrivals: Arrivals, chosen: np.ndarray) -> Sample:
+    """Return the latencies of some of the requests, and the rate of the whole load."""
+    rate = len(arrivals.due) / max(arrivals.due[-1] - arrivals.due[0], 1e-9)
+    latency = arrivals.latency[chosen & (arrivals.status == "OK")]
+    p50, p99 = np.percentile(latency, [50, 99])
+    return Sample(float(rate), float(p50), float(p99), float(latency.mean()))
+
+
+def _targets(result: Result) -> list[Target]:
+    targets = []
+    for name, table in result.tables.items():
+        failed = sum(result.figures["swaps"][name]["failed"].values())
+        targets += [
+            at_most(f"hot swap of {name}: failed requests", 0, lambda failed=failed: failed, "{:.0f}"),
+            at_most(
+                f"hot swap of {name}: p99 over that of steady load",
+                2,
+                lambda table=table: table.p99_ratio(_DURING, _STEADY),
+            ),
+        ]
+    return targets
+
+
+def _details(result: Result) -> list[str]:
+    return [
+        "; ".join(
+            f"{name}: {len(swaps['seconds'])} swaps of {np.median(swaps['seconds']):.2f} s (median), "
+            f"failed requests: {swaps['failed'] or 'none'}"
+            for name, swaps in result.figures["swaps"].items()
+        )
+        + "."
+    ]
+
+
+SWAP = Section(
+    "swap",
+    "Hot swap under load",
+    _measure,
+    f"""\
+An open loop at {_LOAD:.0%} of the peak of the same round; client and server share all cores. {_SWAPS} times in a round
+a new version appears; a request counts as during the exchange from the log line `START -> LOADING` of the new version
+to `UNLOADING -> END` of the old one. Rows in a request: {", ".join(f"{name} {n}" for name, n in _MODELS.items())}.""",
+    _targets,
+    _details,
+    tools=("h2load", "ghz"),
+)
