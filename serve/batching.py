@@ -1,5 +1,6 @@
 """How requests are batched: what the flags and BatchingParameters in text format mean for each version."""
 
+import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from tfs.serve.options import ServerOptions
 from tfs.serve.text_protos import config_message, parse_text, read_config_text
 
 __all__ = ["BatchingParameters", "BatchingPlan", "batching_of", "batching_plan"]
+
+_logger = logging.getLogger(__name__)
 
 # Where a version has its own parameters, if each has.
 _VERSION_FILE = "batching_params.pbtxt"
@@ -25,6 +28,7 @@ class BatchingParameters(TypedDict, total=False):
     max_execution_batch_size: int
     allowed_batch_sizes: list[int]
     pad_variable_length_inputs: bool
+    adaptive: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +40,14 @@ class BatchingPlan:
         pool_name: what metrics call these threads.
         parameters: of every version, unless each has its own.
         per_version: whether each version has its own parameters in `batching_params.pbtxt`, or is not batched.
+        adaptive: whether nobody waits for others, except where a run is under way anyway.
     """
 
     threads: int
     pool_name: str
     parameters: BatchingParameters
     per_version: bool = False
+    adaptive: bool = False
 
     def parameters_of(self, directory: str) -> BatchingParameters | None:
         """Return the parameters of the version in `directory`; None if it is not batched.
@@ -50,7 +56,7 @@ class BatchingPlan:
             TfsError: its file cannot be read.
         """
         if not self.per_version:
-            return self.parameters
+            return self._completed(self.parameters)
         path = Path(directory, _VERSION_FILE)
         if not path.exists():
             return None
@@ -60,7 +66,13 @@ class BatchingPlan:
             raise TfsError(f"cannot read `{path}`: {error}") from error
         message = config_message("BatchingParameters")
         parse_text(text, message, source=str(path))
-        return _parameters(message)
+        parameters = _parameters(message)
+        if self.adaptive:
+            _warn_of_timeout(parameters, str(path))
+        return self._completed(parameters)
+
+    def _completed(self, parameters: BatchingParameters) -> BatchingParameters:
+        return {**parameters, "adaptive": self.adaptive}
 
 
 def batching_of(options: ServerOptions) -> BatchingPlan | None:
@@ -69,13 +81,17 @@ def batching_of(options: ServerOptions) -> BatchingPlan | None:
     Raises:
         TfsError: the parameters cannot be read, or cannot be.
     """
-    if not options.enable_batching:
+    if not options.enable_batching and not options.adaptive_batching:
         return None
     message = config_message("BatchingParameters")
     if path := options.batching_parameters_file:
         parse_text(read_config_text(path, "batching_parameters_file"), message, source=path)
     plan = batching_plan(message)
-    return replace(plan, per_version=options.enable_per_model_batching_parameters)
+    if options.adaptive_batching:
+        _warn_of_timeout(plan.parameters, path)
+    return replace(
+        plan, per_version=options.enable_per_model_batching_parameters, adaptive=options.adaptive_batching
+    )
 
 
 def batching_plan(message: Any) -> BatchingPlan:
@@ -93,6 +109,11 @@ def batching_plan(message: Any) -> BatchingPlan:
         raise TfsError(f"INVALID_ARGUMENT: batch_timeout_micros must be non-negative; was {micros}")
     name = message.thread_pool_name.value or "batch_threads"
     return BatchingPlan(threads=threads, pool_name=name, parameters=parameters)
+
+
+def _warn_of_timeout(parameters: BatchingParameters, path: str) -> None:
+    if parameters.get("batch_timeout_micros"):
+        _logger.warning("`%s`: batch_timeout_micros has no effect with --adaptive_batching", path)
 
 
 def _parameters(message: Any) -> BatchingParameters:

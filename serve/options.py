@@ -177,6 +177,14 @@ class ServerOptions:
         ),
     ] = ExecutionMode.AUTO
     enable_batching: Annotated[bool, Flag(_EXECUTION, "Run requests that come at about the same time as one.")] = False
+    adaptive_batching: Annotated[
+        bool,
+        Flag(
+            _EXECUTION,
+            "Batch without waiting: a free thread takes what has come, at most max_batch_size rows. "
+            "--enable_batching is not needed beside it.",
+        ),
+    ] = False
     batching_parameters_file: Annotated[
         str, Flag(_EXECUTION, "BatchingParameters in protobuf's text format: sizes, waiting time, threads.")
     ] = ""
@@ -266,11 +274,11 @@ class ServerOptions:
         if self.use_alts_credentials:
             both = " and --ssl_config_file contradict each other" if self.ssl_config_file else f" is refused: {_ALTS}"
             raise UsageError(f"--use_alts_credentials{both}", "--ssl_config_file names keys for TLS")
-        if self.batching_parameters_file and not self.enable_batching:
+        if self.batching_parameters_file and not self.enable_batching and not self.adaptive_batching:
             raise UsageError(
                 "server_options.batching_parameters_file is set without setting server_options.enable_batching to "
                 "true.",
-                "add --enable_batching, or leave the file out",
+                "add --enable_batching or --adaptive_batching, or leave the file out",
             )
         if self.request_log_max_bytes <= 0:
             raise UsageError(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use crate::access_log::{AccessLog, Notes};
-use crate::batching::BatchThreads;
+use crate::batching::{self, BatchThreads};
 use crate::error::{Code, Error, Result};
 use crate::execution_plan::{ExampleRequest, Planner};
 use crate::health::HealthTable;
@@ -71,6 +71,7 @@ impl Engine {
         let example = example.filter(|_| devices.iter().all(|device| device.kind == "CPU"));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("tfs-io")
+            .on_thread_unpark(batching::thread_has_slept)
             .enable_all()
             .build()
             .map_err(|error| runtime_error(&error))?;

@@ -310,6 +310,7 @@ fn batching_options(given: HashMap<String, Bound<'_, PyAny>>) -> PyResult<Batchi
             "max_execution_batch_size" => options.max_execution_batch_size = Some(value.extract()?),
             "allowed_batch_sizes" => options.allowed_batch_sizes = value.extract()?,
             "pad_variable_length_inputs" => options.pad_variable_length_inputs = value.extract()?,
+            "adaptive" => options.adaptive = value.extract()?,
             _ => return Err(Error::invalid(format!("{key} is no batching parameter of a version")).into()),
         }
     }

@@ -209,7 +209,9 @@ impl Servable {
 
     /// Run the executor on what several calls have in common; their own times are for `note_runtime`.
     pub fn run_merged(&self, feeds: &[(Endpoint, &Tensor)], fetches: &[Endpoint]) -> Result<Vec<Tensor>> {
-        self.counted(|| self.executor.run(feeds, fetches)).0
+        let (result, elapsed) = self.counted(|| self.executor.run(feeds, fetches));
+        self.note_run(elapsed);
+        result
     }
 
     /// Run the executor, count that, and say how long it took.

@@ -105,7 +105,7 @@ impl Serving {
             self.on_run_thread(Arc::clone(servable), deadline, decode).await?
         };
         let (api, start) = (call.api, Instant::now());
-        let tensors = batching.run(servable, call, deadline).await;
+        let tensors = batching.run(servable, call, deadline, servable.runs_inline(request_bytes)).await;
         servable.note_runtime(api, start.elapsed());
         let tensors = tensors?;
         if tensors.iter().map(Tensor::byte_len).sum::<usize>() <= INLINE_MAX_BYTES {

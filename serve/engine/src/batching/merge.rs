@@ -15,6 +15,15 @@ pub struct Rows<'t> {
     pub count: usize,
 }
 
+impl<'t> Rows<'t> {
+    /// The values, if they are numbers.
+    fn bytes(&self) -> &'t [u8] {
+        let all = self.tensor.bytes();
+        let row_len = all.len() / self.tensor.first_dim().unwrap_or(1).max(1) as usize;
+        &all[self.first * row_len..(self.first + self.count) * row_len]
+    }
+}
+
 /// Why tensors do not fit together.
 #[derive(Debug)]
 pub enum Misfit {
@@ -29,6 +38,9 @@ pub enum Misfit {
 /// With `pad` the dimensions after the first become those of the largest, else they must be equal. `extra` copies of the
 /// last part's first row come at the end. `name` is the tensor's in messages.
 pub fn merge(name: &str, parts: &[Rows], extra: usize, pad: bool) -> std::result::Result<Tensor, Misfit> {
+    if let Some(merged) = merge_alike(parts, extra) {
+        return merged.map_err(Misfit::All);
+    }
     let shapes: Vec<_> = parts.iter().map(|part| part.tensor.dims()).collect();
     let inner = common_shape(name, &shapes, pad)?;
     let rows = parts.iter().map(|part| part.count).sum::<usize>() + extra;
@@ -54,6 +66,26 @@ pub fn merge(name: &str, parts: &[Rows], extra: usize, pad: bool) -> std::result
         _ => Err(unsupported(name)),
     };
     merged.map_err(Misfit::All)
+}
+
+/// The same for numbers whose rows have one shape: each value is copied once. None if this is something else.
+fn merge_alike(parts: &[Rows], extra: usize) -> Option<Result<Tensor>> {
+    let first = parts.first()?.tensor;
+    let dtype = first.dtype().filter(|dtype| dtype.size() > 0)?;
+    let mut dims = first.dims();
+    if !parts.iter().all(|part| part.tensor.has_row_shape(&dims[1..])) {
+        return None;
+    }
+    // A part without rows has none to copy.
+    let copied = if extra > 0 { parts.iter().rfind(|part| part.count > 0) } else { None };
+    let copied = copied.map(|part| Rows { count: 1, ..*part });
+    let rows = parts.iter().map(|part| part.count).sum::<usize>();
+    dims[0] = (rows + if copied.is_some() { extra } else { 0 }) as i64;
+    if extra > 0 && element_count(&dims).is_ok_and(|count| count > MOST_PADDED_VALUES) {
+        return None;
+    }
+    let copies = copied.iter().flat_map(|row| std::iter::repeat_n(row, extra));
+    Some(Tensor::from_slices(dtype, &dims, parts.iter().chain(copies).map(|part| part.bytes())))
 }
 
 /// `blocks` are the whole tensors of `parts`.
@@ -102,8 +134,8 @@ fn common_shape(name: &str, shapes: &[Vec<i64>], pad: bool) -> std::result::Resu
 
 /// An error unless the output has `rows` rows.
 pub fn check_rows(output: &Tensor, rows: usize) -> Result<()> {
-    let message = match output.dims().first() {
-        Some(dim) if *dim as usize == rows => return Ok(()),
+    let message = match output.first_dim() {
+        Some(dim) if dim as usize == rows => return Ok(()),
         Some(_) => {
             "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input tensors"
         }
@@ -112,11 +144,19 @@ pub fn check_rows(output: &Tensor, rows: usize) -> Result<()> {
     Err(Error::new(Code::FailedPrecondition, message))
 }
 
-/// A tensor of some rows of another one, which must have them.
-pub fn slice(name: &str, tensor: &Tensor, first: usize, count: usize) -> Result<Tensor> {
-    merge(name, &[Rows { tensor, first, count }], 0, false).map_err(|misfit| match misfit {
-        Misfit::One(_, error) | Misfit::All(error) => error,
-    })
+/// A tensor of some rows of another one, which must have them. `name` is the tensor's in messages.
+pub fn slice<'n>(name: impl FnOnce() -> &'n str, rows: Rows) -> Result<Tensor> {
+    let mut dims = rows.tensor.dims();
+    dims[0] = rows.count as i64;
+    match rows.tensor.dtype() {
+        Some(DataType::String) => {
+            let row_len = element_count(&dims[1..])?;
+            let strings = rows.tensor.strings().skip(rows.first * row_len).take(rows.count * row_len);
+            Tensor::from_strings(&dims, &strings.collect::<Vec<_>>())
+        }
+        Some(dtype) if dtype.size() > 0 => Tensor::from_bytes(dtype, &dims, rows.bytes()),
+        _ => Err(unsupported(name())),
+    }
 }
 
 fn unsupported(name: &str) -> Error {

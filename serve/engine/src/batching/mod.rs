@@ -4,6 +4,7 @@
 //! back are encoded. No thread is blocked in between.
 
 mod blocks;
+mod gather;
 mod merge;
 mod metrics;
 mod options;
@@ -11,19 +12,21 @@ mod run;
 mod task;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+pub use gather::thread_has_slept;
 pub use metrics::BatchMetrics;
 pub use options::BatchingOptions;
 
 use crate::call::Call;
 use crate::error::{Code, Error, Result};
 use crate::run_threads::deadline_exceeded;
-use crate::scheduling::{Costs, Limits, Pool, Refusal};
+use crate::scheduling::{Costs, Gathered, Limits, Pool, Refusal, guarded};
 use crate::servable::Servable;
 use crate::tensorflow::Tensor;
-use task::{Task, TaskPiece, Waiting};
+use gather::Arrivals;
+use merge::check_rows;
+use task::{Task, TaskPiece, Waiting, count_rows};
 
 /// The threads that run batches, one pool for every model and version.
 pub struct BatchThreads {
@@ -42,34 +45,54 @@ pub struct Batching {
     options: BatchingOptions,
     limits: Limits,
     costs: Costs,
+    arrivals: Arrivals,
     threads: Arc<BatchThreads>,
 }
 
 impl Batching {
     pub fn new(options: BatchingOptions, threads: Arc<BatchThreads>) -> Result<Batching> {
         let limits = options.limits()?;
-        Ok(Batching { options, limits, costs: Costs::default(), threads })
+        Ok(Batching { options, limits, costs: Costs::default(), arrivals: Arrivals::default(), threads })
     }
 
-    /// Run a call of `servable`, whose batching this is, together with others.
+    /// Run a call of `servable`, whose batching this is, together with others; in the calling thread if `is_short` and if
+    /// that is how this version batches.
     pub async fn run(
         self: &Arc<Self>,
         servable: &Arc<Servable>,
         call: Call,
         deadline: Option<Instant>,
+        is_short: bool,
     ) -> Result<Vec<Tensor>> {
-        let Waiting { answer, started } = self.submit(servable, call, deadline)?;
-        let Some(deadline) = deadline else { return answer.await.unwrap_or_else(|_| Err(unanswered())) };
-        match tokio::time::timeout_at(deadline.into(), answer).await {
-            Ok(Ok(outcome)) => outcome,
-            // Out of time: found here, or by the thread that took the batch.
-            _ if !started.load(Ordering::Relaxed) => {
-                Err(Error::new(Code::ResourceExhausted, "Run() timeout exceeded while waiting in batching queue"))
-            }
-            Ok(Err(_)) if Instant::now() < deadline => Err(unanswered()),
-            // Also if some of its pieces had started and the others came too late.
-            _ => Err(deadline_exceeded()),
+        if !(is_short && self.options.adaptive) {
+            let waiting = self.submit(servable, call, deadline)?;
+            return wait(waiting, deadline).await;
         }
+        if self.arrivals.is_alone() {
+            let rows = count_rows(&call.feeds)?;
+            if rows <= self.limits.largest_batch && self.options.padded_size(rows) == rows {
+                return guarded(|| self.run_alone(servable, &call, rows));
+            }
+        }
+        let (piece, waiting) = self.begin(servable, call, deadline)?;
+        let batch = match self.threads.pool.gather(piece).map_err(refusal)? {
+            Gathered::Full(batch) => batch,
+            Gathered::Waits => Vec::new(),
+            Gathered::Leads(lead) => {
+                let _leading = self.arrivals.lead();
+                tokio::task::yield_now().await;
+                lead.take()
+            }
+        };
+        if !batch.is_empty() {
+            // Those whose run panics are left without an answer, which they notice.
+            let _ = guarded(|| {
+                run::run(batch);
+                Ok(())
+            });
+            self.arrivals.note_run();
+        }
+        wait(waiting, deadline).await
     }
 
     /// The same, for a thread that may wait.
@@ -79,10 +102,50 @@ impl Batching {
     }
 
     fn submit(self: &Arc<Self>, servable: &Arc<Servable>, call: Call, deadline: Option<Instant>) -> Result<Waiting> {
-        let (piece, waiting) = Task::begin(Arc::clone(servable), Arc::clone(self), call, deadline)?;
-        self.threads.metrics.submitted(piece.task.rows);
+        let (piece, waiting) = self.begin(servable, call, deadline)?;
         self.threads.pool.submit(piece).map_err(refusal)?;
         Ok(waiting)
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        servable: &Arc<Servable>,
+        call: Call,
+        deadline: Option<Instant>,
+    ) -> Result<(TaskPiece, Waiting)> {
+        let (piece, waiting) = Task::begin(Arc::clone(servable), Arc::clone(self), call, deadline)?;
+        self.threads.metrics.submitted(piece.task.rows);
+        Ok((piece, waiting))
+    }
+
+    /// Run a call of `rows` rows as a batch of its own, here and now.
+    fn run_alone(&self, servable: &Servable, call: &Call, rows: usize) -> Result<Vec<Tensor>> {
+        let (metrics, start) = (&self.threads.metrics, Instant::now());
+        metrics.submitted(rows);
+        metrics.waited(Duration::ZERO);
+        metrics.batch(rows, rows);
+        let feeds: Vec<_> = call.feeds.iter().map(|(endpoint, tensor)| (*endpoint, &**tensor)).collect();
+        let outputs = servable.run_merged(&feeds, &call.fetches);
+        self.arrivals.note_run();
+        let outputs = outputs?;
+        outputs.iter().try_for_each(|output| check_rows(output, rows))?;
+        self.costs.note(rows, start.elapsed());
+        Ok(outputs)
+    }
+}
+
+async fn wait(waiting: Waiting, deadline: Option<Instant>) -> Result<Vec<Tensor>> {
+    let Waiting { answer, task } = waiting;
+    let Some(deadline) = deadline else { return answer.await.unwrap_or_else(|_| Err(unanswered())) };
+    match tokio::time::timeout_at(deadline.into(), answer).await {
+        Ok(Ok(outcome)) => outcome,
+        // Out of time: found here, or by the thread that took the batch.
+        _ if !task.has_started() => {
+            Err(Error::new(Code::ResourceExhausted, "Run() timeout exceeded while waiting in batching queue"))
+        }
+        Ok(Err(_)) if Instant::now() < deadline => Err(unanswered()),
+        // Also if some of its pieces had started and the others came too late.
+        _ => Err(deadline_exceeded()),
     }
 }
 

@@ -23,8 +23,10 @@ pub struct BatchingOptions {
     pub max_execution_batch_size: Option<i64>,
     /// Batches are filled up to the next of these sizes; empty means that they stay as they are.
     pub allowed_batch_sizes: Vec<i64>,
-    /// Whether tensors of different shapes are padded to a common one instead of being refused.
+    /// Whether tensors of different shapes are padded to a common one instead of running apart.
     pub pad_variable_length_inputs: bool,
+    /// Whether nobody ever waits for others, except where a run is under way anyway; `batch_timeout_micros` is not used.
+    pub adaptive: bool,
 }
 
 impl Default for BatchingOptions {
@@ -37,6 +39,7 @@ impl Default for BatchingOptions {
             max_execution_batch_size: None,
             allowed_batch_sizes: Vec::new(),
             pad_variable_length_inputs: false,
+            adaptive: false,
         }
     }
 }
@@ -67,7 +70,7 @@ impl BatchingOptions {
             largest_batch,
             // Upstream keeps one open batch whatever the number is.
             most_batches: most_batches.max(1),
-            timeout: Duration::from_micros(timeout).min(LONGEST_TIMEOUT),
+            timeout: if self.adaptive { Duration::ZERO } else { Duration::from_micros(timeout).min(LONGEST_TIMEOUT) },
             splits: self.enable_large_batch_splitting,
         })
     }

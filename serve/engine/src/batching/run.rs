@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::merge::{Misfit, check_rows, merge, slice};
+use super::merge::{Misfit, Rows, check_rows, merge, slice};
 use super::task::TaskPiece;
 use crate::error::{Code, Error};
 use crate::scheduling::Piece;
@@ -81,10 +81,10 @@ fn run_merged(pieces: &[TaskPiece]) -> Result<Vec<Vec<Tensor>>, Failure> {
     }
     let mut at = 0;
     let cut = |piece: &TaskPiece| {
-        let range = at..at + piece.rows();
-        at = range.end;
-        let named = fetches.iter().map(|endpoint| servable.tensor_name(*endpoint)).zip(&outputs);
-        named.map(|(name, output)| slice(name, output, range.start, range.len())).collect()
+        let (first, count) = (at, piece.rows());
+        at += count;
+        let rows = outputs.iter().map(|tensor| Rows { tensor, first, count });
+        rows.zip(fetches).map(|(rows, endpoint)| slice(|| servable.tensor_name(*endpoint), rows)).collect()
     };
     pieces.iter().map(cut).collect::<Result<_, _>>().map_err(Failure::All)
 }

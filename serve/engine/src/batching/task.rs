@@ -14,14 +14,13 @@ use crate::error::{Error, Result};
 use crate::executor::Endpoint;
 use crate::scheduling::{Fit, Limits, Piece, Refusal, Work};
 use crate::servable::Servable;
-use crate::tensorflow::{DataType, Tensor};
+use crate::tensorflow::Tensor;
 
 /// What a request waits for.
 pub struct Waiting {
     /// Closed without an answer if the task was dropped.
     pub answer: oneshot::Receiver<Result<Vec<Tensor>>>,
-    /// Whether a part of the task has left its queue.
-    pub started: Arc<AtomicBool>,
+    pub task: Arc<Task>,
 }
 
 /// One request: its inputs, and what of its outputs there is.
@@ -30,21 +29,22 @@ pub struct Task {
     pub batching: Arc<Batching>,
     /// In the order of the endpoints, whatever the signature's order is: signatures may share tensors.
     feeds: Vec<(Endpoint, Fed)>,
-    dtypes: Vec<Option<DataType>>,
     /// Sorted, each once.
     pub fetches: Vec<Endpoint>,
-    /// Which of `fetches` the request gets, in its own order.
-    wanted: Vec<usize>,
+    /// Which of `fetches` the request gets, in its own order; None if exactly those.
+    wanted: Option<Vec<usize>>,
+    /// Equal for those that may share a batch.
+    kind: Vec<i64>,
     pub rows: usize,
     deadline: Option<Instant>,
     pub submitted: Instant,
-    started: Arc<AtomicBool>,
+    started: AtomicBool,
     progress: Mutex<Progress>,
 }
 
 struct Progress {
     reply: Option<oneshot::Sender<Result<Vec<Tensor>>>>,
-    /// First row and outputs of each piece that was run.
+    /// First row and outputs of each piece that was run, if there are several.
     parts: Vec<(usize, Vec<Tensor>)>,
     missing_rows: usize,
 }
@@ -60,57 +60,56 @@ impl Task {
         let rows = count_rows(&call.feeds)?;
         let mut feeds = call.feeds;
         feeds.sort_by_key(|(endpoint, _)| *endpoint);
-        let mut fetches = call.fetches.clone();
-        fetches.sort_unstable();
-        fetches.dedup();
-        let wanted = call.fetches.iter().filter_map(|endpoint| fetches.binary_search(endpoint).ok()).collect();
+        let (fetches, wanted) = in_order(call.fetches);
         let (reply, answer) = oneshot::channel();
-        let started = Arc::new(AtomicBool::new(false));
-        let waiting = Waiting { answer, started: Arc::clone(&started) };
-        let task = Task {
+        let task = Arc::new(Task {
             servable,
+            kind: kind(&feeds, &fetches, batching.options.pad_variable_length_inputs),
             batching,
-            dtypes: feeds.iter().map(|(_, tensor)| tensor.dtype()).collect(),
             feeds,
             fetches,
             wanted,
             rows,
             deadline,
             submitted: Instant::now(),
-            started,
+            started: AtomicBool::new(false),
             progress: Mutex::new(Progress { reply: Some(reply), parts: Vec::new(), missing_rows: rows }),
-        };
-        Ok((TaskPiece { task: Arc::new(task), rows: 0..rows }, waiting))
+        });
+        let waiting = Waiting { answer, task: Arc::clone(&task) };
+        Ok((TaskPiece { task, rows: 0..rows }, waiting))
+    }
+
+    /// Whether a part of it has left its queue.
+    pub fn has_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed)
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
-        self.feeds.iter().map(|(endpoint, _)| *endpoint)
-    }
-
     /// The outputs of all pieces put together, in the order that the request wants.
     fn assemble(&self, mut parts: Vec<(usize, Vec<Tensor>)>) -> Result<Vec<Tensor>> {
-        if parts.len() > 1 {
-            parts.sort_by_key(|(first, _)| *first);
-        }
-        let joined = match parts.len() {
-            1 => parts.remove(0).1,
-            _ => (0..self.fetches.len()).map(|index| self.join(&parts, index)).collect::<Result<_>>()?,
-        };
-        let mut joined: Vec<_> = joined.into_iter().map(Some).collect();
-        let mut outputs: Vec<Tensor> = Vec::with_capacity(self.wanted.len());
-        for (position, index) in self.wanted.iter().enumerate() {
-            let output = match (joined[*index].take(), self.wanted[..position].iter().position(|old| old == index)) {
+        parts.sort_by_key(|(first, _)| *first);
+        let joined = (0..self.fetches.len()).map(|index| self.join(&parts, index)).collect::<Result<_>>()?;
+        self.arrange(joined)
+    }
+
+    fn arrange(&self, outputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        let Some(wanted) = &self.wanted else { return Ok(outputs) };
+        let mut outputs: Vec<_> = outputs.into_iter().map(Some).collect();
+        let mut arranged: Vec<Tensor> = Vec::with_capacity(wanted.len());
+        for (position, index) in wanted.iter().enumerate() {
+            let output = match (outputs[*index].take(), wanted[..position].iter().position(|old| old == index)) {
                 (Some(tensor), _) => tensor,
-                (None, Some(earlier)) => slice(self.name(*index), &outputs[earlier], 0, self.rows)?,
+                (None, Some(earlier)) => {
+                    slice(|| self.name(*index), Rows { tensor: &arranged[earlier], first: 0, count: self.rows })?
+                }
                 (None, None) => return Err(Error::internal("an output of a batch is missing")),
             };
-            outputs.push(output);
+            arranged.push(output);
         }
-        Ok(outputs)
+        Ok(arranged)
     }
 
     fn join(&self, parts: &[(usize, Vec<Tensor>)], index: usize) -> Result<Tensor> {
@@ -127,19 +126,44 @@ impl Task {
     }
 }
 
+/// Fetches sorted, each once, and where those that are wanted stand then; None if in that order.
+fn in_order(fetches: Vec<Endpoint>) -> (Vec<Endpoint>, Option<Vec<usize>>) {
+    if fetches.is_sorted_by(|one, next| one < next) {
+        return (fetches, None);
+    }
+    let mut sorted = fetches.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let wanted = fetches.iter().filter_map(|endpoint| sorted.binary_search(endpoint).ok()).collect();
+    (sorted, Some(wanted))
+}
+
+/// What must be equal to share a batch: which tensors are fed and fetched, their types, and the shapes of their rows. With
+/// padding no more than the rank of these.
+fn kind(feeds: &[(Endpoint, Fed)], fetches: &[Endpoint], pads: bool) -> Vec<i64> {
+    let mut kind = Vec::with_capacity(8);
+    for (endpoint, tensor) in feeds {
+        let dims = tensor.dims();
+        kind.extend([endpoint.0 as i64, tensor.dtype().map_or(0, |dtype| dtype as i64), dims.len() as i64]);
+        kind.extend(if pads { &[] } else { &dims[1..] });
+    }
+    kind.extend(fetches.iter().map(|endpoint| endpoint.0 as i64));
+    kind
+}
+
 /// Upstream's checks of one request.
-fn count_rows(feeds: &[(Endpoint, Fed)]) -> Result<usize> {
+pub fn count_rows(feeds: &[(Endpoint, Fed)]) -> Result<usize> {
     let Some((_, first)) = feeds.first() else {
         return Err(Error::invalid("Batching Run() must have at least one input tensor"));
     };
-    if feeds.iter().any(|(_, tensor)| tensor.rank() == 0) {
+    if feeds.iter().any(|(_, tensor)| tensor.first_dim().is_none()) {
         return Err(Error::invalid("Batching Run() input tensors must have at least one dimension"));
     }
-    let rows = first.dims()[0];
-    if feeds.iter().any(|(_, tensor)| tensor.dims()[0] != rows) {
+    let rows = first.first_dim();
+    if feeds.iter().any(|(_, tensor)| tensor.first_dim() != rows) {
         return Err(Error::invalid("Batching Run() input tensors must have equal 0th-dimension size"));
     }
-    Ok(rows as usize)
+    Ok(rows.unwrap_or_default() as usize)
 }
 
 /// Some rows of a task; all of them, unless it was split.
@@ -166,6 +190,15 @@ impl TaskPiece {
     /// Note the outputs of these rows, in the order of the task's fetches; the last piece answers the request.
     pub fn succeed(&self, outputs: Vec<Tensor>) {
         let mut progress = self.task.progress();
+        if self.is_whole() {
+            let reply = progress.reply.take();
+            drop(progress);
+            if let Some(reply) = reply {
+                // An error only says that the client has left.
+                let _ = reply.send(self.task.arrange(outputs));
+            }
+            return;
+        }
         progress.parts.push((self.rows.start, outputs));
         progress.missing_rows -= self.rows.len();
         if progress.missing_rows == 0
@@ -173,7 +206,6 @@ impl TaskPiece {
         {
             let parts = std::mem::take(&mut progress.parts);
             drop(progress);
-            // An error only says that the client has left.
             let _ = reply.send(self.task.assemble(parts));
         }
     }
@@ -196,8 +228,7 @@ impl Piece for TaskPiece {
     }
 
     fn shares_queue(&self, other: &TaskPiece) -> bool {
-        let (one, other) = (&*self.task, &*other.task);
-        one.fetches == other.fetches && one.dtypes == other.dtypes && one.endpoints().eq(other.endpoints())
+        self.task.kind == other.task.kind
     }
 
     fn is_abandoned(&self) -> bool {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::piece::{Piece, Refusal};
-use super::turns::{Next, Queues};
+use super::turns::{self, Next, Queues};
 use crate::error::{Error, Result};
 
 /// What a pool needs to know of its work.
@@ -51,21 +51,85 @@ impl<P: Work> Pool<P> {
 
     /// Let a piece wait for a thread.
     pub fn submit(&self, piece: P) -> std::result::Result<(), Refusal> {
+        let is_news = self.put(|queues, now| queues.push(piece, now))?;
+        if is_news {
+            self.shared.work.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Let a piece wait for others, to be run by one of the callers.
+    pub fn gather(&self, piece: P) -> std::result::Result<Gathered<'_, P>, Refusal> {
+        Ok(match self.put(|queues, now| queues.gather(piece, now))? {
+            turns::Gathered::Leads(number) => Gathered::Leads(Lead { pool: self, number: Some(number) }),
+            turns::Gathered::Full(batch) => Gathered::Full(batch),
+            turns::Gathered::Follows => Gathered::Waits,
+            turns::Gathered::Waits { is_news } => {
+                if is_news {
+                    self.shared.work.notify_one();
+                }
+                Gathered::Waits
+            }
+        })
+    }
+
+    fn put<T>(
+        &self,
+        put: impl FnOnce(&mut Queues<P>, Instant) -> std::result::Result<T, (P, Refusal)>,
+    ) -> std::result::Result<T, Refusal> {
         let mut state = self.shared.lock();
         if state.stopping {
             return Err(Refusal::Stopping);
         }
-        let pushed = state.queues.push(piece, Instant::now());
+        let outcome = put(&mut state.queues, Instant::now());
         let leftovers = state.queues.take_leftovers();
         drop(state);
         leftovers.late.into_iter().for_each(Work::refuse);
-        match pushed {
-            Ok(true) => self.shared.work.notify_one(),
-            Ok(false) => {}
-            // The piece goes here and not under the lock: its tensors may take a while.
-            Err((_, refusal)) => return Err(refusal),
+        // A piece that was refused is dropped here and not under the lock: its tensors may take a while.
+        outcome.map_err(|(_, refusal)| refusal)
+    }
+}
+
+/// What became of a piece whose caller could run a batch itself.
+pub enum Gathered<'p, P: Work> {
+    /// The caller is to wait until others may have come, and to take the batch then.
+    Leads(Lead<'p, P>),
+    /// Somebody else will run it.
+    Waits,
+    /// The caller has to run these.
+    Full(Vec<P>),
+}
+
+/// The right to run what gathers behind a piece; if it is not used a thread does it.
+pub struct Lead<'p, P: Work> {
+    pool: &'p Pool<P>,
+    /// None once it was used.
+    number: Option<u64>,
+}
+
+impl<P: Work> Lead<'_, P> {
+    /// What has gathered; empty if others have run it.
+    pub fn take(mut self) -> Vec<P> {
+        let Some(number) = self.number.take() else { return Vec::new() };
+        let mut state = self.pool.shared.lock();
+        let taken = state.queues.take_led(number, Instant::now());
+        let leftovers = state.queues.take_leftovers();
+        drop(state);
+        leftovers.late.into_iter().for_each(Work::refuse);
+        if taken.more_waits {
+            self.pool.shared.work.notify_one();
         }
-        Ok(())
+        taken.batch
+    }
+}
+
+impl<P: Work> Drop for Lead<'_, P> {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let released = self.pool.shared.lock().queues.release(number);
+        if released.is_some() {
+            self.pool.shared.work.notify_one();
+        }
     }
 }
 
@@ -106,7 +170,7 @@ impl<P: Work> Shared<P> {
             match next {
                 Next::Batch(batch) => {
                     // This thread looks after the queues no longer; somebody else must.
-                    if !state.queues.is_empty() {
+                    if state.queues.need_threads() {
                         self.work.notify_one();
                     }
                     drop(state);

@@ -40,6 +40,8 @@ pub struct Queue<P> {
     limits: Limits,
     /// What was known of the costs when somebody looked last.
     pub fit: Fit,
+    /// Who is going to take from it, if not the threads.
+    pub leader: Option<u64>,
     batches: VecDeque<Batch<P>>,
     /// Of all batches.
     rows: usize,
@@ -47,20 +49,22 @@ pub struct Queue<P> {
 
 impl<P: Piece> Queue<P> {
     pub fn new(limits: Limits) -> Queue<P> {
-        Queue { limits, fit: Fit::default(), batches: VecDeque::new(), rows: 0 }
+        Queue { limits, fit: Fit::default(), leader: None, batches: VecDeque::new(), rows: 0 }
     }
 
     pub fn takes(&self, piece: &P) -> bool {
         self.batches.front().and_then(|batch| batch.pieces.front()).is_some_and(|first| first.shares_queue(piece))
     }
 
-    /// When the first batch may leave; None for now.
+    /// From when on a thread may take the first batch; None if that is for its leader.
     pub fn ready_at(&self) -> Option<Instant> {
-        let first = self.batches.front()?;
-        if self.batches.len() > 1 || first.size >= self.limits.largest_batch {
-            return None;
-        }
-        first.since.checked_add(self.limits.timeout)
+        let first = self.batches.front().filter(|_| self.leader.is_none())?;
+        if self.is_full() { Some(first.since) } else { first.since.checked_add(self.limits.timeout) }
+    }
+
+    /// Whether the first batch need not wait for more.
+    pub fn is_full(&self) -> bool {
+        self.batches.len() > 1 || self.batches.front().is_some_and(|first| first.size >= self.limits.largest_batch)
     }
 
     /// Batches that wait.

@@ -40,6 +40,32 @@ impl Tensor {
         })
     }
 
+    /// A tensor of numbers with these bytes one after the other, whose count must be that of the shape.
+    pub fn from_slices<'b>(
+        dtype: DataType,
+        dims: &[i64],
+        slices: impl Iterator<Item = &'b [u8]> + Clone,
+    ) -> Result<Tensor> {
+        let length = slices.clone().map(<[u8]>::len).sum();
+        if element_count(dims)?.checked_mul(dtype.size()) != Some(length) {
+            return Err(Error::internal(format!("{length} bytes for a {} tensor of shape {dims:?}", dtype.name())));
+        }
+        Self::allocate(dtype, dims, |mut data, mut room| {
+            for slice in slices {
+                // An iterator may give something else the second time; the buffer is never left.
+                let count = slice.len().min(room);
+                // SAFETY: `allocate` passes its fresh buffer; `room` bytes are left of it at `data`.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(slice.as_ptr(), data, count);
+                    data = data.add(count);
+                }
+                room -= count;
+            }
+            // SAFETY: as above.
+            unsafe { std::ptr::write_bytes(data, 0, room) };
+        })
+    }
+
     /// A new tensor whose whole buffer `fill` must initialise.
     fn allocate(dtype: DataType, dims: &[i64], fill: impl FnOnce(*mut u8, usize)) -> Result<Tensor> {
         let size = dtype.size();
@@ -123,6 +149,19 @@ impl Tensor {
     pub fn rank(&self) -> usize {
         // SAFETY: the handle is alive.
         unsafe { (api().TF_NumDims)(self.as_ptr()) as usize }
+    }
+
+    /// None for a scalar.
+    pub fn first_dim(&self) -> Option<i64> {
+        // SAFETY: the handle is alive, and there is a first dimension if there are any.
+        unsafe { ((api().TF_NumDims)(self.as_ptr()) > 0).then(|| (api().TF_Dim)(self.as_ptr(), 0)) }
+    }
+
+    /// Whether the dimensions after the first are these.
+    pub fn has_row_shape(&self, inner: &[i64]) -> bool {
+        // SAFETY: the handle is alive and each index is below TF_NumDims.
+        let is_dim = |(index, dim): (usize, &i64)| unsafe { (api().TF_Dim)(self.as_ptr(), index as c_int + 1) } == *dim;
+        self.rank() == inner.len() + 1 && inner.iter().enumerate().all(is_dim)
     }
 
     fn parts(&self) -> (*mut u8, usize) {

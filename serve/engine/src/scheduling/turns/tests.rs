@@ -78,7 +78,7 @@ fn what_does_not_fit_begins_the_next_batch() {
     assert_eq!(popped(&mut queues, now), [(0, 5), (1, 3)]);
     assert_eq!(popped(&mut queues, now), [(2, 1), (3, 7)]);
     assert_eq!(queues.pop(0, now), Next::Idle);
-    assert!(queues.is_empty());
+    assert!(!queues.need_threads());
 }
 
 #[test]
@@ -165,6 +165,43 @@ fn a_large_request_is_split_into_the_room_there_is() {
     assert_eq!(popped(&mut queues, now), [(0, 3), (1, 1)]);
     assert_eq!(popped(&mut queues, now), [(1, 4)]);
     assert_eq!(popped(&mut queues, now), [(1, 2)]);
+}
+
+fn gathered(queues: &mut Queues<Item>, id: usize, rows: usize, now: Instant) -> Gathered<Item> {
+    queues.gather(item(0, id, rows, LIMITS), now).expect("room")
+}
+
+#[test]
+fn what_gathers_is_for_its_leader() {
+    let (mut queues, now) = new();
+    let Gathered::Leads(leader) = gathered(&mut queues, 0, 2, now) else { panic!("the first leads") };
+    assert_eq!(gathered(&mut queues, 1, 3, now), Gathered::Follows);
+    assert_eq!(queues.pop(0, now), Next::Idle, "nothing for the threads");
+    assert!(!queues.need_threads());
+    let taken = queues.take_led(leader, now);
+    assert_eq!(taken.batch.iter().map(|item| item.id).collect::<Vec<_>>(), [0, 1]);
+    assert!(!taken.more_waits);
+    assert!(queues.take_led(leader, now).batch.is_empty(), "once");
+    assert!(matches!(gathered(&mut queues, 2, 1, now), Gathered::Leads(next) if next != leader));
+}
+
+#[test]
+fn a_full_batch_does_not_wait_for_its_leader() {
+    let (mut queues, now) = new();
+    let Gathered::Leads(leader) = gathered(&mut queues, 0, 5, now) else { panic!("the first leads") };
+    let Gathered::Full(batch) = gathered(&mut queues, 1, 3, now) else { panic!("eight rows are a batch") };
+    assert_eq!(batch.iter().map(|item| item.id).collect::<Vec<_>>(), [0, 1]);
+    assert!(queues.take_led(leader, now).batch.is_empty());
+}
+
+#[test]
+fn what_a_leader_leaves_is_for_the_threads() {
+    let (mut queues, now) = new();
+    let Gathered::Leads(leader) = gathered(&mut queues, 0, 5, now) else { panic!("the first leads") };
+    assert!(queues.release(leader).is_some());
+    assert_eq!(gathered(&mut queues, 1, 1, now), Gathered::Waits { is_news: false });
+    assert_eq!(popped(&mut queues, now), [(0, 5), (1, 1)]);
+    assert!(queues.release(leader).is_none());
 }
 
 proptest! {
