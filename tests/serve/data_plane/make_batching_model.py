@@ -29,11 +29,31 @@ def slow(x):
     return {"y": tf.while_loop(lambda y: tf.reduce_any(y < x), lambda y: [y + 1.0], [tf.zeros_like(x)])[0]}
 
 
+seen = tf.Variable(0, dtype=tf.int64)
+
+
+def tally(x):
+    """Adds up what was ever sent, each row once."""
+    with tf.control_dependencies([seen.assign_add(tf.reduce_sum(x))]):
+        return {"y": tf.identity(x)}
+
+
 SIGNATURES = {
     "serving_default": function(lambda x: {"y": 2.0 * x, "rows": together(x)}, x=([None], tf.float32)),
     "matrix": function(lambda x: {"y": tf.identity(x), "rows": together(x)}, x=(None, tf.float32)),
     "texts": function(lambda s: {"s": tf.strings.upper(s), "rows": together(s)}, s=([None], tf.string)),
     "pair": function(lambda a, b: {"y": a + b, "rows": together(a)}, a=(None, tf.float32), b=(None, tf.float32)),
+    # Any shape of each.
+    "types": function(
+        lambda d, h, i, b, s: {"d": -d, "h": h + h, "i": i + 1, "b": ~b, "s": tf.strings.upper(s)},
+        d=(None, tf.float64),
+        h=(None, tf.float16),
+        i=(None, tf.int64),
+        b=(None, tf.bool),
+        s=(None, tf.string),
+    ),
+    "tally": function(tally, x=([None], tf.int64)),
+    "tallied": function(lambda x: {"y": x + seen}, x=([None], tf.int64)),
     "nothing": tf.function(lambda: {"y": tf.constant([7.0])}, input_signature=[]),
     "total": function(lambda x: {"y": tf.reduce_sum(x)}, x=([None], tf.float32)),
     "first": function(lambda x: {"y": x[:1]}, x=([None], tf.float32)),
@@ -48,5 +68,5 @@ SIGNATURES = {
 }
 
 module = tf.Module()
-module.functions = list(SIGNATURES.values())
+module.functions, module.seen = list(SIGNATURES.values()), seen
 tf.saved_model.save(module, sys.argv[1], signatures=SIGNATURES)

@@ -12,9 +12,9 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from batching_requests import answer, ask, together
+from batching_requests import LONG, answer, answers, ask, later, occupy, together
+from batching_servers import batching_client
 from clients import Client, refusal, spec
-from running_server import RunningServer, model_server_config, publish
 
 from tfs.savedmodel.protos import load
 from tfs.savedmodel.tensors import array_from_proto
@@ -34,58 +34,15 @@ MODELS = {
     ),
     "alone": None,
 }
-LONG = 300_000.0  # counted to in about a second
 REST_TIMEOUT = 0.5
 
 
 @pytest.fixture(scope="module")
 def client(batching_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    timeout = f"--rest_api_timeout_in_ms={1000 * REST_TIMEOUT:.0f}"
     folder = tmp_path_factory.mktemp("bases")
-    for name, parameters in MODELS.items():
-        staged = publish(batching_model, folder / f"{name}.staged", 1)
-        if parameters is not None:
-            (staged / "batching_params.pbtxt").write_text(parameters)
-        (folder / name).mkdir()
-        staged.rename(folder / name / "1")
-    config, parameters_file = folder / "models.config", folder / "batching.config"
-    config.write_text(model_server_config(**{name: folder / name for name in MODELS}))
-    # Only the threads count where each model has its own parameters.
-    parameters_file.write_text("num_batch_threads { value: 1 } max_batch_size { value: 1 }")
-    server = RunningServer(
-        f"--model_config_file={config}",
-        "--enable_batching",
-        f"--batching_parameters_file={parameters_file}",
-        "--enable_per_model_batching_parameters",
-        f"--rest_api_timeout_in_ms={1000 * REST_TIMEOUT:.0f}",
-    )
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield client
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
-
-
-def answers(client: Client, *requests: Any) -> list[dict[str, Any]]:
-    return together([lambda request=request: answer(client, request) for request in requests])
-
-
-def occupy(client: Client) -> Any:
-    """Keep the only thread busy for a while; the result waits for its end."""
-    running = client.prediction.Predict.future(ask("hasty", "slow", x=[LONG]), timeout=30)
-    time.sleep(0.15)
-    assert not running.done(), "the run is long enough"
-    return running
-
-
-def later(client: Client, *requests: Any) -> list[Any]:
-    """Send requests one after the other while the thread is busy; return their futures."""
-    futures = []
-    for request in requests:
-        futures.append(client.prediction.Predict.future(request, timeout=30))
-        time.sleep(0.03)
-    return futures
+    with batching_client(batching_model, folder, MODELS, "--enable_batching", timeout) as client:
+        yield client
 
 
 def test_requests_share_a_run_and_each_gets_its_own_rows(client: Client) -> None:
@@ -129,7 +86,7 @@ def test_classify_and_regress_share_runs(client: Client) -> None:
 
 
 def test_an_output_filter_has_a_queue_of_its_own(client: Client) -> None:
-    busy = occupy(client)
+    busy = occupy(client, "hasty")
     all_outputs = [ask("hasty", x=[1.0]), ask("hasty", x=[2.0])]
     futures = later(client, *all_outputs, ask("hasty", outputs=["rows"], x=[3.0, 4.0, 5.0]))
     assert [array_from_proto(future.result().outputs["rows"]).tolist() for future in futures] == [[2], [2], [3] * 3]
@@ -172,12 +129,12 @@ def test_what_cannot_be_batched_is_refused(client: Client, request_: Any, code: 
 
 
 def test_no_rows_are_fine(client: Client) -> None:
-    empty = ask("hasty", x=np.zeros(0))
+    empty = ask("hasty", x=np.zeros(0, np.float32))
     assert answer(client, empty) == {"y": [], "rows": []}
 
 
 def test_a_full_queue_is_unavailable(client: Client) -> None:
-    busy = occupy(client)
+    busy = occupy(client, "hasty")
     [waiting] = later(client, ask("tiny", x=[1.0, 2.0]))
     code, message = refusal(client.predict, ask("tiny", x=[3.0]))
     assert code == "UNAVAILABLE"
@@ -186,14 +143,13 @@ def test_a_full_queue_is_unavailable(client: Client) -> None:
     busy.result()
 
 
-def test_shapes_must_be_equal_without_padding(client: Client) -> None:
-    busy = occupy(client)
-    futures = later(client, ask("hasty", "matrix", x=[[1.0, 2.0]]), ask("hasty", "matrix", x=[[1.0, 2.0, 3.0]]))
-    for future in futures:
-        code, message = refusal(future.result)
-        assert code == "FAILED_PRECONDITION"
-        assert "from different tasks have different shapes and padding is turned off." in message
-        assert message.startswith("Tensors with name 'matrix_x:0'")
+def test_rows_of_other_shapes_have_a_queue_of_their_own(client: Client) -> None:
+    busy = occupy(client, "hasty")
+    rows = [[[1.0, 2.0]], [[3.0]], [[4.0, 5.0], [6.0, 7.0]], [[8.0]], [[[9.0]]]]
+    futures = later(client, *(ask("hasty", "matrix", x=row) for row in rows))
+    found = [future.result().outputs for future in futures]
+    assert [array_from_proto(outputs["y"]).tolist() for outputs in found] == rows
+    assert [array_from_proto(outputs["rows"]).tolist() for outputs in found] == [[3], [2], [3, 3], [2], [1]]
     busy.result()
 
 
@@ -208,7 +164,7 @@ def test_shorter_rows_are_padded_with_the_first_value(client: Client) -> None:
 
 
 def test_an_empty_tensor_among_others_is_refused_alone(client: Client) -> None:
-    empty = ask("variable", "matrix", x=np.zeros((2, 0)))
+    empty = ask("variable", "matrix", x=np.zeros((2, 0), np.float32))
     good = ask("variable", "matrix", x=[[1.0], [2.0]])
     refused, answered = together([lambda: refusal(client.predict, empty), lambda: answer(client, good)])
     assert refused == ("INVALID_ARGUMENT", "Got empty tensor in batch of non-empty tensors.")
@@ -218,7 +174,7 @@ def test_an_empty_tensor_among_others_is_refused_alone(client: Client) -> None:
 def test_a_batch_is_filled_up_to_an_allowed_size_with_the_first_row_of_the_last_request(client: Client) -> None:
     assert answer(client, ask("padded", x=[1.0])) == {"y": [2.0], "rows": [4]}
     assert answer(client, ask("padded", x=[1.0] * 5)) == {"y": [2.0] * 5, "rows": [8] * 5}
-    busy = occupy(client)
+    busy = occupy(client, "hasty")
     futures = later(client, ask("padded", "all", x=[1.0]), ask("padded", "all", x=[2.0, 3.0]))
     seen = [array_from_proto(future.result().outputs["all"]).tolist() for future in futures]
     assert seen == [[[1.0, 2.0, 3.0, 2.0]], [[1.0, 2.0, 3.0, 2.0]] * 2]
@@ -231,7 +187,7 @@ def test_large_requests_are_split(client: Client) -> None:
     code, message = refusal(client.predict, ask("split", x=[1.0] * 13))
     assert (code, message) == ("INVALID_ARGUMENT", "Task size 13 is larger than maximum input batch size 12")
     # The pieces fill the room that others leave.
-    busy = occupy(client)
+    busy = occupy(client, "hasty")
     one, large = later(client, ask("split", x=[1.0]), ask("split", x=[1.0] * 6))
     assert array_from_proto(one.result().outputs["rows"]).tolist() == [4]
     assert array_from_proto(large.result().outputs["rows"]).tolist() == [4] * 3 + [3] * 3
@@ -255,7 +211,7 @@ def test_an_error_fails_only_the_request_that_caused_it(client: Client) -> None:
 
 
 def test_a_deadline_that_passes_in_the_queue(client: Client) -> None:
-    busy = occupy(client)
+    busy = occupy(client, "hasty")
     reply = client.post({"instances": [1.0]}, "/v1/models/hasty:predict")
     assert reply.status_code == 429
     assert reply.json() == {"error": "Run() timeout exceeded while waiting in batching queue"}
@@ -267,7 +223,7 @@ def test_a_deadline_that_passes_in_the_queue(client: Client) -> None:
 
 
 def test_whose_client_is_gone_never_reaches_a_batch(client: Client) -> None:
-    busy = occupy(client)
+    busy = occupy(client, "hasty")
     first, gone, last = later(client, ask("hasty", x=[1.0]), ask("hasty", x=[2.0, 3.0]), ask("hasty", x=[4.0]))
     gone.cancel()
     for future in (first, last):

@@ -33,7 +33,7 @@ pub enum Misfit {
     All(Error),
 }
 
-/// Put rows of several tensors of one dtype into one tensor.
+/// Put rows of several tensors of one dtype and rank into one tensor.
 ///
 /// With `pad` the dimensions after the first become those of the largest, else they must be equal. `extra` copies of the
 /// last part's first row come at the end. `name` is the tensor's in messages.
@@ -118,10 +118,6 @@ fn common_shape(name: &str, shapes: &[Vec<i64>], pad: bool) -> std::result::Resu
                  dimensions starting with the first dim."
             ),
         )));
-    }
-    if shapes.iter().any(|shape| shape.len() != first.len()) {
-        let message = format!("Tensors with name '{name}' from different tasks have different ranks");
-        return Err(Misfit::All(Error::new(Code::FailedPrecondition, message)));
     }
     if first.len() > 6 {
         return Err(Misfit::All(Error::invalid("Only tensors with rank from 1 to 6 can be padded.")));
