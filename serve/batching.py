@@ -89,9 +89,7 @@ def batching_of(options: ServerOptions) -> BatchingPlan | None:
     plan = batching_plan(message)
     if options.adaptive_batching:
         _warn_of_timeout(plan.parameters, path)
-    return replace(
-        plan, per_version=options.enable_per_model_batching_parameters, adaptive=options.adaptive_batching
-    )
+    return replace(plan, per_version=options.enable_per_model_batching_parameters, adaptive=options.adaptive_batching)
 
 
 def batching_plan(message: Any) -> BatchingPlan:

@@ -24,16 +24,13 @@ def batching_client(saved_model: Path, folder: Path, models: Mapping[str, str | 
     config.write_text(model_server_config(**{name: folder / name for name in models}))
     # Only the threads count where each model has its own parameters.
     parameters_file.write_text("num_batch_threads { value: 1 } max_batch_size { value: 1 }")
-    server = RunningServer(
-        f"--model_config_file={config}",
-        f"--batching_parameters_file={parameters_file}",
-        "--enable_per_model_batching_parameters",
-        *flags,
-    )
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield client
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
+    with (
+        RunningServer(
+            f"--model_config_file={config}",
+            f"--batching_parameters_file={parameters_file}",
+            "--enable_per_model_batching_parameters",
+            *flags,
+        ) as server,
+        Client(server) as client,
+    ):
+        yield client

@@ -13,7 +13,8 @@ from running_server import RunningServer, publish
 
 from tfs.savedmodel.tensors import array_from_proto
 
-# A model is asked for long runs, which threads do, or for short ones only, which the threads do that read requests.
+# A model is asked for long runs, which threads do, or for short ones only, which the threads do that read requests; but
+# the first runs of any model are done by threads.
 MODELS = {
     "threads": "max_batch_size { value: 8 } batch_timeout_micros { value: 20000000 }",
     "padded": "max_batch_size { value: 8 } allowed_batch_sizes: 4 allowed_batch_sizes: 8",
@@ -23,6 +24,7 @@ MODELS = {
     ),
     "tiny": "max_batch_size { value: 2 } max_enqueued_batches { value: 1 }",
     "short": "max_batch_size { value: 64 }",
+    "new": "max_batch_size { value: 64 }",
     "alone": None,
 }
 
@@ -103,7 +105,7 @@ def test_a_full_queue_is_unavailable(client: Client) -> None:
     busy.result()
 
 
-@pytest.mark.parametrize("model", ["threads", "short"])
+@pytest.mark.parametrize("model", ["new", "short"])
 def test_an_error_fails_only_the_request_that_caused_it(client: Client, model: str) -> None:
     rows = [[float(n)] if n % 5 else [-1.0] for n in range(20)]
 

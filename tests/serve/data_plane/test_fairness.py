@@ -22,14 +22,8 @@ def client(
     config.write_text(model_server_config(flooded=folder / "flooded", quiet=folder / "quiet"))
     parameters.write_text("max_batch_size { value: 1 } max_enqueued_batches { value: 100 }")
     flags = [request.param, f"--batching_parameters_file={parameters}"] if request.param else []
-    server = RunningServer(f"--model_config_file={config}", *flags)
-    try:
-        with Client(server.wait_until_ready()) as client:
-            yield client
-        assert server.stop() == 0, server.log
-    finally:
-        server.process.kill()
-        server.exit_code()
+    with RunningServer(f"--model_config_file={config}", *flags) as server, Client(server) as client:
+        yield client
 
 
 def _done(futures: list[Any]) -> int:
