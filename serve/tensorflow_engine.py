@@ -28,7 +28,7 @@ def new_engine(execution: Execution, *, quiet: bool = False) -> Engine:
         TfsError: there is no TensorFlow that can be used.
     """
     # Quiet unless the user wants TensorFlow's chatter. Its greeting comes before the level counts.
-    greeting = nullcontext() if "TF_CPP_MIN_LOG_LEVEL" in os.environ else hold_back_native_log()
+    greeting = nullcontext() if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0" else hold_back_native_log()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if quiet else "1")
     if execution.measured:
         # An intra-op pool per session, so that each version can have the one that is best for it. TensorFlow looks at

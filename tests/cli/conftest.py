@@ -37,7 +37,9 @@ def words(model):
 @pytest.fixture(scope="session")
 def tfs() -> Tfs:
     """Run `tfs` with the given arguments in a process; `stdin=`, `cwd=` may be given. Width and colours are pinned."""
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}
+    # As a shell has it: other tests of the same process turn TensorFlow's log down for themselves.
+    inherited = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    environment = {**inherited, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}
 
     def run(*arguments: object, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tfs.cli", *map(str, arguments)]

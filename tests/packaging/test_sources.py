@@ -9,7 +9,7 @@ import pytest
 from project import ROOT
 
 _PACKAGES = ("cli", "exporters", "transforms", "savedmodel", "serve")
-_MODULES = [file for package in _PACKAGES for file in sorted((ROOT / package).glob("*.py"))]
+_MODULES = [file for package in _PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
 _MAY_IMPORT = {
     "cli": {"cli", "exporters", "transforms", "serve", "savedmodel"},
     "exporters": {"exporters", "savedmodel"},

@@ -31,7 +31,7 @@ def test_there_is_nothing_at_the_top_but_tfs(names):
 def test_every_module_is_packed_and_nothing_else(names):
     expected = set()
     for package in ("cli", "exporters", "transforms", "savedmodel", "serve"):
-        expected |= {f"tfs/{package}/{file.name}" for file in (ROOT / package).glob("*.py")}
+        expected |= {f"tfs/{file.relative_to(ROOT)}" for file in (ROOT / package).rglob("*.py")}
         expected.add(f"tfs/{package}/py.typed")
     expected |= {"tfs/serve/_engine.abi3.so", "tfs/serve/_engine.pyi"}
     assert {name for name in names if name.startswith("tfs/")} == expected

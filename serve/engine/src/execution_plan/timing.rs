@@ -8,6 +8,9 @@ use crate::error::{Code, Error, Result};
 /// How long one plan is timed before it is the next one's turn, unless a single run takes longer.
 const SLICE: Duration = Duration::from_millis(2);
 
+/// Before each run that is timed alone: a lone client leaves pauses too, in which the threads of a pool fall asleep.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Turns after which the fastest ones of a plan are known well enough, if nothing else is clear before.
 const MAX_ROUNDS: usize = 15;
 
@@ -68,11 +71,12 @@ pub fn best(figures: &[Figures]) -> usize {
     (1..figures.len()).filter(|index| figures[*index].power() > MARGIN * first).max_by(by_power).unwrap_or(0)
 }
 
-/// The shortest of some passes one after the other. Two at least: the first one finds caches and cores as another plan
+/// The shortest of some passes, each after a pause. Two at least: the first one finds caches and cores as another plan
 /// has left them.
 fn time_alone(pass: Pass) -> Result<Duration> {
     let (start, mut shortest, mut count) = (Instant::now(), Duration::MAX, 0);
     while count < 2 || start.elapsed() < SLICE {
+        std::thread::sleep(PAUSE);
         let begun = Instant::now();
         pass()?;
         shortest = shortest.min(begun.elapsed());
