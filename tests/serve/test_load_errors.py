@@ -67,7 +67,7 @@ def test_a_keras_model_with_double_variables_is_mended_by_the_command_that_the_l
     assert server.stop() == 0
 
     # `tfs warmup` would refuse: it runs what it writes.
-    record = PredictRecord("serving_default", {"x": np.ones([1, 2], np.float32)})
+    record = PredictRecord("serving_default", {"inputs": np.ones([1, 2], np.float32)})
     write_records(version, [log_of_record(record)])
     flags = (f"--model_base_path={tmp_path / 'm'}", "--max_num_load_retries=0")
     server = launch(*flags)

@@ -34,7 +34,7 @@ MODELS = {
     ),
     "alone": None,
 }
-REST_TIMEOUT = 0.5
+REST_TIMEOUT = 0.7
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_both_protocols_share_a_run(client: Client) -> None:
         return client.answer({"instances": [10.0, 20.0]}, "/v1/models/hasty:predict")["predictions"]
 
     # It gathers while the thread is busy, for less than the timeout of a REST request.
-    client.prediction.Predict.future(ask("hasty", "slow", x=[LONG / 4]))
+    client.prediction.Predict.future(ask("hasty", "slow", x=[LONG / 8]))
     time.sleep(0.05)
     by_rest, by_grpc = together([rest, lambda: answer(client, ask("hasty", x=[1.0]))])
     assert by_rest == [{"y": 20.0, "rows": 3}, {"y": 40.0, "rows": 3}]
