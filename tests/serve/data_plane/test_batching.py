@@ -34,7 +34,7 @@ MODELS = {
     ),
     "alone": None,
 }
-REST_TIMEOUT = 0.7
+REST_TIMEOUT = 0.5
 
 
 @pytest.fixture(scope="module")
