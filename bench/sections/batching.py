@@ -7,12 +7,10 @@ from report import Result, Section, Table, Target, at_least
 from server import serve
 from settings import Cell, Settings, closed_grpc, empty_rpc, in_process, predict_call, take_turns
 
-__all__ = ["ADAPTIVE", "BATCHING", "NO_ADAPTIVE"]
+__all__ = ["ADAPTIVE", "BATCHING"]
 
-# The flags of adaptive batching; None as long as there is none.
-ADAPTIVE: list[str] | None = None
-NO_ADAPTIVE = "this build has no adaptive batching"
-_MODES: dict[str, list[str] | None] = {"alone": [], "`--enable_batching`": ["--enable_batching"], "adaptive": ADAPTIVE}
+ADAPTIVE = "--adaptive_batching"
+_MODES = {"alone": [], "`--enable_batching`": ["--enable_batching"], "adaptive": [ADAPTIVE]}
 # Clients and streams of each model: many small requests, or as many as the cores can just about hold.
 _LOADS = {"half_plus_two": (8, 16), "encoder_tokens": (8, 4), "mobilenet_v2": (8, 1)}
 _EMPTY, _IN_PROCESS = "empty RPC", "in process, one row"
@@ -27,9 +25,6 @@ def _table(settings: Settings, name: str, clients: int, streams: int) -> Table:
     cells: dict[str, Cell | str] = {_IN_PROCESS: in_process(model, best_plan(model, seconds=min(settings.seconds, 1)))}
     with ExitStack() as stack:
         for mode, flags in _MODES.items():
-            if flags is None:
-                cells[mode] = NO_ADAPTIVE
-                continue
             server = stack.enter_context(serve(model, *flags))
             if mode == "alone":
                 cells[_EMPTY] = empty_rpc(settings, server.grpc_address, clients, streams)

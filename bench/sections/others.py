@@ -12,7 +12,7 @@ from server import serve
 from settings import Cell, Settings, closed_grpc, closed_rest, predict_call, take_turns
 from standin import standin
 
-from .batching import ADAPTIVE, NO_ADAPTIVE
+from .batching import ADAPTIVE
 
 __all__ = ["OTHERS"]
 
@@ -61,12 +61,11 @@ def _against_standin(settings: Settings, name: str) -> Table:
 def _against_peers(settings: Settings, name: str) -> Table:
     model = settings.model(name)
     with ExitStack() as stack:
-        cells: dict[str, Cell | str] = {_ADAPTIVE: NO_ADAPTIVE}
-        for row, flags in ((_TFS, []), (_ADAPTIVE, ADAPTIVE)):
-            if flags is not None:
-                url = stack.enter_context(serve(model, *flags)).rest_url(name)
-                check_rest(url, model)
-                cells[row] = closed_rest(settings, [url], model.body(), _CONNECTIONS)
+        cells: dict[str, Cell | str] = {}
+        for row, flags in ((_TFS, []), (_ADAPTIVE, [ADAPTIVE])):
+            url = stack.enter_context(serve(model, *flags)).rest_url(name)
+            check_rest(url, model)
+            cells[row] = closed_rest(settings, [url], model.body(), _CONNECTIONS)
         cells |= _peer_cells(settings, name, stack)
         return take_turns(settings, _rest_title(name), cells)
 
