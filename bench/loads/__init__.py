@@ -2,10 +2,11 @@
 
 from .ghz import Arrivals, open_loop
 from .h2load import Call, grpc_load, rest_load
-from .in_process import Plan, best_plan, in_process_load
+from .in_process import CALLER, Plan, best_plan, in_process_load
 from .sample import FailedRequestsError, MissingToolError, Sample, pinned, require_tool
 
 __all__ = [
+    "CALLER",
     "Arrivals",
     "Call",
     "FailedRequestsError",

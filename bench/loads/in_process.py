@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models import Model
 
 from .sample import FailedRequestsError, Sample, pinned
 
-__all__ = ["Plan", "best_plan", "in_process_load"]
+__all__ = ["CALLER", "Plan", "best_plan", "in_process_load"]
 
 _TRIES = 2
 _SCRIPT = Path(__file__).parent / "in_process_loop.py"
@@ -23,6 +23,9 @@ class Plan:
     title: str
     threads: int
     flags: tuple[str, ...] = ()
+
+
+CALLER = Plan("caller's thread", 1, ("execution=caller",))
 
 
 def in_process_load(model: Model, plan: Plan, *, seconds: float, rows: int = 1, cpus: str | None = None) -> Sample:
@@ -56,13 +59,11 @@ def best_plan(model: Model, *, seconds: float, rows: int = 1, cpus: str | None =
 
 
 def _plans(cores: int) -> list[Plan]:
-    plans = [Plan("caller's thread", cores)]
-    if cores > 1:
-        wide = f"tensorflow_intra_op_parallelism={cores}"
-        pool = f"tensorflow_inter_op_parallelism={cores}"
-        plans += [
-            Plan(f"caller's thread, {cores} intra-op threads", 1, (wide,)),
-            Plan("inter-op pool", cores, (pool,)),
-            Plan(f"inter-op pool, {cores} intra-op threads", cores, (wide, pool)),
-        ]
-    return plans
+    if cores == 1:
+        return [CALLER]
+    return [
+        replace(CALLER, threads=cores),
+        Plan(f"caller's thread, {cores} intra-op threads", 1, (f"tensorflow_intra_op_parallelism={cores}",)),
+        Plan("inter-op pool", cores, ("execution=pool",)),
+        Plan("TensorFlow's own", cores, ("execution=default",)),
+    ]

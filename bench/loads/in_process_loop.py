@@ -1,8 +1,8 @@
 """The engine without a network: prints the calls/s of version 1, see in_process.py.
 
-    python in_process_loop.py MODEL_NAME BASE_PATH SECONDS THREADS [FLAG=NUMBER ...]
+    python in_process_loop.py MODEL_NAME BASE_PATH SECONDS THREADS [FLAG=VALUE ...]
 
-The request comes on stdin, a serialized PredictRequest. The flags are those of `tfs serve`.
+The request comes on stdin, a serialized PredictRequest. The flags are those of `tfs serve`, about its threads.
 """
 
 import os
@@ -15,8 +15,9 @@ from tfs.serve.tensorflow_engine import new_engine
 
 def main(name: str, base_path: str, seconds: str, threads: str, *flags: str) -> None:
     """Print the calls per second."""
-    numbers = {flag: int(number) for flag, _, number in (flag.partition("=") for flag in flags)}
-    engine = new_engine(execution_of(ServerOptions(model_name=name, model_base_path=base_path, **numbers)))
+    named = dict(flag.split("=") for flag in flags)
+    values = {flag: int(value) if value.isdecimal() else value for flag, value in named.items()}
+    engine = new_engine(execution_of(ServerOptions(model_name=name, model_base_path=base_path, **values)))
     engine.load(name, 1, os.path.join(base_path, "1"))
     request = sys.stdin.buffer.read()
     print(engine.run_loop(name, 1, request, seconds=float(seconds), threads=int(threads)))

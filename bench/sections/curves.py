@@ -1,11 +1,12 @@
 """What more costs: more models, more connections, more rows, more bytes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from answers import ask_grpc, check_rest
-from loads import Call, Plan
+from loads import CALLER, Call
 from models import Model, predict_request
 from report import NotMeasuredError, Result, Section, Table
 from report.curves import Curve, draw
@@ -16,6 +17,7 @@ __all__ = ["CURVES"]
 
 _MODELS = (1, 2, 4, 8, 16, 32)
 _CONNECTIONS = (1, 4, 16, 64, 256, 1024, 4096)
+_CLIENTS = 2  # with many rows in each request
 _ROWS = tuple(2**i for i in range(11))
 _BYTES = (100, 1000, 10_000, 100_000, 2**20, 2**23, 2**26)
 _BY_MODELS, _BY_CONNECTIONS, _BY_ROWS, _BY_BYTES = (
@@ -75,8 +77,10 @@ def _by_rows(settings: Settings) -> Table:
         cells: dict[str, Cell | str] = {}
         for count in _ROWS:
             call = predict_call(server.grpc_address, model, count)
-            cells[_point(_SERVED, count)] = closed_grpc(settings, call, 2, 1, factor=count)
-            cells[_point(_LIMIT, count)] = in_process(model, Plan("caller's thread", 2), rows=count, factor=count)
+            cells[_point(_SERVED, count)] = closed_grpc(settings, call, _CLIENTS, 1, factor=count)
+            cells[_point(_LIMIT, count)] = in_process(
+                model, replace(CALLER, threads=_CLIENTS), rows=count, factor=count
+            )
         return take_turns(settings, _BY_ROWS, cells, unit="rows/s", quick=True)
 
 

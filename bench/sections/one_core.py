@@ -1,6 +1,6 @@
 """The text encoder on one core: its latency at a modest rate, its peak, and what is left of it under overload."""
 
-from loads import Call, FailedRequestsError, Plan, Sample, open_loop
+from loads import CALLER, Call, FailedRequestsError, Sample, open_loop
 from machine import split_cpus
 from report import Result, Section, Table, Target, at_least, at_most
 from report.markdown import table as markdown_table
@@ -38,7 +38,7 @@ def _measure_encoder(settings: Settings) -> Result:
             return arrivals.sample()
 
         cells: dict[str, Cell | str] = {
-            _IN_PROCESS: in_process(model, Plan("caller's thread", 1), cpus=cpus[0]),
+            _IN_PROCESS: in_process(model, CALLER, cpus=cpus[0]),
             _PEAK: closed_grpc(settings, call, 8, 4, cpus=cpus[1]),
             _OPEN: at_fixed_rate,
         }

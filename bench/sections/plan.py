@@ -1,6 +1,6 @@
 """How the model is executed: what tfs chooses against TensorFlow's own settings."""
 
-import os
+import re
 from contextlib import ExitStack
 
 from loads import best_plan
@@ -21,6 +21,7 @@ _WANTED = {
     "resnet50": 1.0,
 }
 _IN_PROCESS = "in process"
+_PLANS = ("auto", "default")
 
 
 def _row(plan: str, clients: int) -> str:
@@ -28,10 +29,7 @@ def _row(plan: str, clients: int) -> str:
 
 
 def _measure(settings: Settings) -> Result:
-    cores = len(os.sched_getaffinity(0))
-    # tensorflow_model_server leaves both pools to TensorFlow, which gives each as many threads as there are cores.
-    plans = {"auto": [], "default": [f"--tensorflow_session_parallelism={cores}"]}
-    result = Result(figures={"in process": {}})
+    result = Result(figures={"in process": {}, "chosen": {}})
     for name in _WANTED:
         model = settings.model(name)
         limit = best_plan(model, seconds=min(settings.seconds, 1))
@@ -39,13 +37,21 @@ def _measure(settings: Settings) -> Result:
         cells: dict[str, Cell | str] = {_IN_PROCESS: in_process(model, limit)}
         with ExitStack() as stack:
             calls = {}
-            for plan, flags in plans.items():
-                server = stack.enter_context(serve(model, *flags))
+            for plan in _PLANS:
+                server = stack.enter_context(serve(model, f"--execution={plan}"))
                 calls[plan] = predict_call(server.grpc_address, model)
+                if plan == "auto":
+                    result.figures["chosen"][name] = _chosen(server.log)
             for clients in (_CLIENTS, 1):
                 cells |= {_row(plan, clients): closed_grpc(settings, call, clients, 1) for plan, call in calls.items()}
             result.tables[name] = take_turns(settings, name, cells)
     return result
+
+
+def _chosen(log: list[str]) -> str:
+    """Return the server's line on what it has measured and chosen."""
+    found = re.search(r"execution plan (.*)", "".join(log))
+    return found[1] if found else "nothing was measured"
 
 
 def _targets(result: Result) -> list[Target]:
@@ -53,7 +59,7 @@ def _targets(result: Result) -> list[Target]:
 
 
 def _targets_of(name: str, table: Table) -> list[Target]:
-    many, one = ([_row(plan, clients) for plan in ("auto", "default")] for clients in (_CLIENTS, 1))
+    many, one = ([_row(plan, clients) for plan in _PLANS] for clients in (_CLIENTS, 1))
     return [
         at_least(
             f"{name}: `auto` over `default`, {_CLIENTS} clients",
@@ -66,11 +72,16 @@ def _targets_of(name: str, table: Table) -> list[Target]:
 
 
 def _details(result: Result) -> list[str]:
+    chosen = (f"- {name}: {line}" for name, line in result.figures["chosen"].items())
     limits = (
         f"{name} {plan} (`auto` with {_CLIENTS} clients: {table.ratio(_row('auto', _CLIENTS), _IN_PROCESS):.2f} of it)"
         for (name, table), plan in zip(result.tables.items(), result.figures["in process"].values(), strict=True)
     )
-    return ["In process, the best plans: " + "; ".join(limits) + "."]
+    return [
+        "What `auto` has measured at load, and chosen:",
+        "\n".join(chosen),
+        "In process, the best plans: " + "; ".join(limits) + ".",
+    ]
 
 
 PLAN = Section(
@@ -78,8 +89,8 @@ PLAN = Section(
     "Execution plan",
     _measure,
     """\
-One row in a request. `auto` is what `tfs serve` does without a flag; `default` are TensorFlow's own settings, an
-inter-op and an intra-op pool over all cores, which tensorflow_model_server ships.""",
+One row in a request. `--execution=auto` is what `tfs serve` does without a flag; `--execution=default` are TensorFlow's
+own settings, an inter-op and an intra-op pool over all cores, which tensorflow_model_server ships.""",
     _targets,
     _details,
 )
