@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from models import MODELS
+from network_models import MODELS
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,7 +16,7 @@ def _tensorflow() -> None:
 
 @pytest.fixture(scope="session")
 def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Return the SavedModel of a name in `models`, written once; not to be written to."""
+    """Return the SavedModel of a name in `network_models`, written once; not to be written to."""
     base = tmp_path_factory.mktemp("saved_models")
 
     def path_of(name: str) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import counter, written_by_save
+from network_models import counter, written_by_save
 
 from tfs.savedmodel.reading import read_signatures
 from tfs.savedmodel.synthetic import generate

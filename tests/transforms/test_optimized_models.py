@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import MODELS, bfloat16
+from network_models import MODELS, bfloat16
 
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.reading import meta_graph, read_saved_model, read_signatures
