@@ -9,7 +9,7 @@ from tfs.cli.console import out, print_json
 from tfs.savedmodel.errors import UsageError
 
 if TYPE_CHECKING:
-    from tfs.exporters.keras_export import ExportedVersion
+    from tfs.exporters.exporting import ExportedVersion
 
 __all__ = ["register"]
 
@@ -49,11 +49,13 @@ def _export(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    from tfs.exporters.keras_export import export_keras
+    from tfs.exporters.exporting import export
+    from tfs.exporters.options import ExportOptions
     from tfs.exporters.signatures import parse_signature_option
 
     number = _version_number(version)
-    exported = export_keras(source, output, version=number, signatures=parse_signature_option(signature or []))
+    options = ExportOptions(source=source, signatures=parse_signature_option(signature or []))
+    exported = export(options, output, number)
     if json:
         print_json(_as_json(exported))
     else:

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tfs.exporters.options import ExportOptions
 from tfs.savedmodel.errors import TfsError, UsageError
 
 __all__ = [
-    "ExportStage",
     "Inspection",
     "OptimizeStage",
     "Recipe",
@@ -27,13 +27,6 @@ _STAGES = ("export", "optimize", "warmup", "publish")
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ExportStage(_Section):
-    """Options of `tfs export`."""
-
-    source: str = Field(description="A .keras or .h5 file, or pkg.mod:object, or file.py:object.")
-    signatures: dict[str, str] = Field(default={}, description="Signature name -> pkg.mod:fn or file.py:fn.")
 
 
 class OptimizeStage(_Section):
@@ -64,7 +57,7 @@ class Recipe(_Section):
 
     output: Path = Field(description="The base path: the version appears as OUTPUT/VERSION.")
     version: int | None = Field(default=None, ge=0, description="The version; left out: one more than the highest.")
-    export: ExportStage
+    export: ExportOptions
     optimize: OptimizeStage | None = None
     warmup: WarmupStage | None = None
 
@@ -139,16 +132,14 @@ def run_recipe(recipe: Recipe, progress: Callable[[str, int, int], None]) -> Rec
 
     A server that polls the base path sees the version optimized and with its warm-up records, or not at all.
     """
-    from tfs.exporters.keras_export import export_keras, next_version
+    from tfs.exporters.exporting import export, next_version
     from tfs.savedmodel.publishing import publish_directory
 
     number = next_version(recipe.output) if recipe.version is None else recipe.version
     target = recipe.output / str(number)
     with publish_directory(target) as staging, tempfile.TemporaryDirectory(prefix="tfs-run-") as scratch:
         progress(_STAGES[0], 0, len(_STAGES))
-        exported = export_keras(
-            recipe.export.source, Path(scratch), version=number, signatures=recipe.export.signatures
-        ).path
+        exported = export(recipe.export, Path(scratch), number).path
         progress(_STAGES[1], 1, len(_STAGES))
         finished, optimized = _optimize(recipe.optimize, exported, Path(scratch))
         progress(_STAGES[2], 2, len(_STAGES))

@@ -1,1 +1,1 @@
-"""Writing servable SavedModel versions from Keras models."""
+"""Writing servable SavedModel versions from trained models."""

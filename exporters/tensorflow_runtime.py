@@ -7,7 +7,21 @@ import sys
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.native_log import hold_back_native_log
 
-__all__ = ["import_keras"]
+__all__ = ["first_line", "import_keras", "import_tensorflow"]
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow; nothing is written to stderr on the way.
+
+    Raises:
+        TfsError: it cannot be imported.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if "tensorflow.python" not in sys.modules:
+        with hold_back_native_log():
+            _import()
 
 
 def import_keras() -> None:
@@ -16,12 +30,7 @@ def import_keras() -> None:
     Raises:
         TfsError: TensorFlow cannot be imported, or Keras is older than 3 or set to another backend.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for name in ("tensorflow", "absl"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    if "tensorflow.python" not in sys.modules:
-        with hold_back_native_log():
-            _import()
+    import_tensorflow()
     import keras
 
     if keras.__version__.split(".")[0] != "3":
@@ -36,3 +45,9 @@ def _import() -> None:
     except ImportError as error:
         raise TfsError(f"TensorFlow cannot be imported: {error}", "pip install tensorflow") from error
     tf.config.list_logical_devices()  # looks for GPUs, and says so
+
+
+def first_line(error: BaseException) -> str:
+    """Return type and first line of what went wrong in somebody else's code."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -220,7 +220,7 @@ def test_the_recipes_of_the_project_are_valid_and_point_to_the_schema():
 
 def test_the_page_names_every_key():
     schema = json.loads((_ROOT / "recipes/recipe.schema.json").read_text())
-    stages = {"export": "ExportStage", "optimize": "OptimizeStage", "warmup": "WarmupStage"}
+    stages = {"export": "ExportOptions", "optimize": "OptimizeStage", "warmup": "WarmupStage"}
     keys = {key for key in schema["properties"] if key not in stages}
     for stage, definition in stages.items():
         keys |= {f"{stage}.{key}" for key in schema["$defs"][definition]["properties"]}

@@ -122,3 +122,26 @@ def factory_that_fails():
 
 
 not_a_model = 42
+
+
+class Scaler(tf.Module):
+    """A function with an input_signature, one without, and a table that the first uses."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = tf.Variable([2.0, 3.0])
+        initializer = tf.lookup.KeyValueTensorInitializer(["g", "kg"], [1.0, 1000.0])
+        self.units = tf.lookup.StaticHashTable(initializer, default_value=0.0)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 2], tf.float32, name="x"),
+            tf.TensorSpec([None, 1], tf.string, name="unit"),
+        ]
+    )
+    def scale(self, x, unit):
+        return {"y": x * self.factor * self.units.lookup(unit)}
+
+    @tf.function
+    def untraced(self, x):
+        return x

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfs.exporters.keras_export import export_keras, next_version
+from tfs.exporters.exporting import export, next_version
+from tfs.exporters.options import ExportOptions
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.reading import read_signatures
 from tfs.savedmodel.synthetic import generate
@@ -13,6 +14,10 @@ _MODELS = Path(__file__).parent / "models.py"
 
 def _source(name):
     return f"{_MODELS}:{name}"
+
+
+def _export(source, base, *, version=None, **options):
+    return export(ExportOptions(source=source, **options), base, version)
 
 
 def _run_as_a_server_would(version, signature_name="serving_default"):
@@ -29,7 +34,7 @@ def _run_as_a_server_would(version, signature_name="serving_default"):
 
 
 def _model(name):
-    from tfs.exporters.sources import load_object
+    from tfs.exporters.sources.python_objects import load_object
 
     return load_object(_source(name))()
 
@@ -50,7 +55,7 @@ def _entries(folder):
     ],
 )
 def test_the_default_signature_has_the_models_own_names(tmp_path, name, inputs, outputs):
-    exported = export_keras(_source(name), tmp_path / "m")
+    exported = _export(_source(name), tmp_path / "m")
     assert (exported.path, exported.version) == (tmp_path / "m" / "1", 1)
     assert list(exported.signatures) == ["serving_default"]
     signature = exported.signatures["serving_default"]
@@ -66,14 +71,22 @@ def test_a_saved_model_file_answers_as_keras_does(tmp_path, suffix):
     model = _model("digits")
     file = tmp_path / f"digits{suffix}"
     model.save(file)
-    exported = export_keras(str(file), tmp_path / "m")
+    exported = _export(str(file), tmp_path / "m")
     inputs, outputs = _run_as_a_server_would(exported.path)
     np.testing.assert_allclose(outputs["scores"], model.predict(inputs["images"], verbose=0), rtol=1e-5)
 
 
+def test_a_module_has_its_function_as_signature(tmp_path):
+    exported = _export(_source("Scaler"), tmp_path / "m")
+    assert list(exported.signatures) == ["serving_default"]
+    inputs, outputs = _run_as_a_server_would(exported.path)
+    with_units = _model("Scaler")
+    np.testing.assert_allclose(outputs["y"], with_units.scale(inputs["x"], inputs["unit"])["y"], rtol=1e-5)
+
+
 def test_a_signature_function_replaces_the_default(tmp_path):
     named = {"serving_default": _source("scores_and_classes")}
-    exported = export_keras(_source("digits"), tmp_path / "m", signatures=named)
+    exported = _export(_source("digits"), tmp_path / "m", signatures=named)
     assert set(exported.signatures) == {"serving_default"}
     _, outputs = _run_as_a_server_would(exported.path)
     assert outputs["classes"].tolist() == outputs["scores"].argmax(axis=-1).tolist()
@@ -82,9 +95,9 @@ def test_a_signature_function_replaces_the_default(tmp_path):
 def test_further_signatures_stand_beside_the_default_and_share_its_weights(tmp_path):
     import tensorflow as tf
 
-    alone = export_keras(_source("digits"), tmp_path / "alone")
+    alone = _export(_source("digits"), tmp_path / "alone")
     named = {"classes": _source("scores_and_classes"), "doubled": _source("concrete")}
-    exported = export_keras(_source("digits"), tmp_path / "m", signatures=named)
+    exported = _export(_source("digits"), tmp_path / "m", signatures=named)
     assert set(exported.signatures) == {"serving_default", "classes", "doubled"}
     inputs, scores = _run_as_a_server_would(exported.path)
     again, doubled = _run_as_a_server_would(exported.path, "doubled")
@@ -102,9 +115,9 @@ def test_further_signatures_stand_beside_the_default_and_share_its_weights(tmp_p
 
 def test_a_subclassed_model_needs_a_signature_function(tmp_path):
     with pytest.raises(TfsError, match=r"Subclassed model does not say.*--signature serving_default="):
-        export_keras(_source("Subclassed"), tmp_path / "m")
+        _export(_source("Subclassed"), tmp_path / "m")
     named = {"serving_default": _source("serve_subclassed")}
-    exported = export_keras(_source("Subclassed"), tmp_path / "m", signatures=named)
+    exported = _export(_source("Subclassed"), tmp_path / "m", signatures=named)
     _, outputs = _run_as_a_server_would(exported.path)
     assert outputs["y"].shape == (3, 2)
 
@@ -121,7 +134,7 @@ def test_a_subclassed_model_needs_a_signature_function(tmp_path):
 )
 def test_a_bad_signature_function_is_named_and_nothing_is_written(tmp_path, function, words):
     with pytest.raises(TfsError, match=words) as refused:
-        export_keras(_source("digits"), tmp_path / "m", signatures={"other": _source(function)})
+        _export(_source("digits"), tmp_path / "m", signatures={"other": _source(function)})
     assert "\n" not in str(refused.value)
     assert _entries(tmp_path) == []
 
@@ -129,7 +142,7 @@ def test_a_bad_signature_function_is_named_and_nothing_is_written(tmp_path, func
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (_source("not_a_model"), "gives a int, not a Keras model"),
+        (_source("not_a_model"), "gives a int, no model"),
         (_source("factory_that_fails"), "RuntimeError: no weights here"),
         (_source("nothing"), "has no `nothing`"),
         ("no/such/file.py:model", "does not exist"),
@@ -139,14 +152,14 @@ def test_a_bad_signature_function_is_named_and_nothing_is_written(tmp_path, func
 )
 def test_a_source_without_a_model_is_named_and_nothing_is_written(tmp_path, source, words):
     with pytest.raises(TfsError, match=words):
-        export_keras(source, tmp_path / "m")
+        _export(source, tmp_path / "m")
     assert _entries(tmp_path) == []
 
 
 @pytest.mark.parametrize("source", ["model.onnx", "models", ":model"])
 def test_a_source_of_another_form_is_wrong_usage(tmp_path, source):
     with pytest.raises(UsageError):
-        export_keras(source, tmp_path / "m")
+        _export(source, tmp_path / "m")
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
@@ -154,7 +167,7 @@ def test_a_damaged_file_is_named(tmp_path, suffix):
     file = tmp_path / f"broken{suffix}"
     file.write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(TfsError, match=f"broken{suffix}` cannot be loaded") as refused:
-        export_keras(str(file), tmp_path / "m")
+        _export(str(file), tmp_path / "m")
     assert "\n" not in str(refused.value)
 
 
@@ -164,12 +177,12 @@ def test_versions_count_up_and_are_never_overwritten(tmp_path):
         (tmp_path / name).mkdir()
     assert next_version(tmp_path) == 8
     with pytest.raises(TfsError, match="3` exists already"):
-        export_keras(_source("digits"), tmp_path, version=3)
+        _export(_source("digits"), tmp_path, version=3)
     assert _entries(tmp_path / "3") == []
 
 
 def test_nothing_but_the_version_is_left_behind(tmp_path):
-    exported = export_keras(_source("listed"), tmp_path / "a" / "b", version=12)
+    exported = _export(_source("listed"), tmp_path / "a" / "b", version=12)
     assert _entries(tmp_path / "a" / "b") == ["12"]
     assert exported.path.stat().st_mode & 0o777 == 0o755
     assert exported.size == sum(file.stat().st_size for file in exported.path.rglob("*") if file.is_file())

@@ -1,0 +1,1 @@
+"""Where trained models come from: one module per kind of source."""
