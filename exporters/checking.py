@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.input_hints import InputHints, hints_of
 from tfs.savedmodel.reading import SERVE_TAG, Signature, meta_graph, read_saved_model, signatures_of
 from tfs.savedmodel.restoring import unrestored_variables
 from tfs.savedmodel.synthetic import generate
@@ -33,22 +34,23 @@ def check_servable(directory: Path) -> None:
             f"a server could not restore {len(lost)} variables that the signatures read, the first is `{lost[0]}`",
             "let the signature's function read the variables of the model it is given, not copies",
         )
+    hints = hints_of(graph, directory)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         try:
             tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(directory))
         except (tf.errors.OpError, OSError, ValueError) as error:
             raise TfsError(f"a server could not load the exported model: {error}") from error
         for signature in signatures_of(graph).values():
-            _run(session, signature)
+            _run(session, signature, hints)
 
 
-def _run(session: Any, signature: Signature) -> None:
+def _run(session: Any, signature: Signature, hints: InputHints) -> None:
     import tensorflow as tf
 
     if any(info.components for info in signature.inputs.values()):
         _log.warning("signature %s was not run: no values can be generated for its inputs", signature.name)
         return
-    values = generate(signature, _BATCH_SIZE, _SEED)
+    values = generate(signature, _BATCH_SIZE, _SEED, hints)
     feeds = {info.name: values[alias] for alias, info in signature.inputs.items()}
     fetches = {alias: info.name for alias, info in signature.outputs.items() if info.name}
     try:
