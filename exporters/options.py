@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tfs.exporters.signature_spec import DeclaredSignature
+
 __all__ = ["ExportOptions"]
 
 
@@ -11,4 +13,6 @@ class ExportOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str = Field(description="A .keras or .h5 file, or pkg.mod:object, or file.py:object.")
-    signatures: dict[str, str] = Field(default={}, description="Signature name -> pkg.mod:fn or file.py:fn.")
+    signatures: dict[str, DeclaredSignature] = Field(
+        default={}, description="Signature name -> what it takes and gives, or pkg.mod:fn that makes it."
+    )

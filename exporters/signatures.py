@@ -1,14 +1,17 @@
 """The functions behind a model's signatures, with named inputs and outputs."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tfs.exporters.declared import declared_function
 from tfs.exporters.options import ExportOptions
-from tfs.exporters.sources.python_objects import load_object
+from tfs.exporters.signature_spec import SignatureSpec
+from tfs.exporters.sources.python_objects import load_object, referred_to
 from tfs.exporters.sources.trained import ServingFunction, Trained
+from tfs.exporters.suggestions import suggestion
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.exporters.writing import write_functions
 from tfs.savedmodel.errors import TfsError, UsageError
@@ -35,35 +38,38 @@ class ModelWithFunctions(Trained):
         write_functions(directory, self.model, self._serving_functions(options))
 
     def _serving_functions(self, options: ExportOptions) -> dict[str, ServingFunction]:
-        named = options.signatures
-        functions = {} if DEFAULT_SIGNATURE in named else dict(self.own_functions())
-        for name, function in named.items():
-            functions[name] = _named_function(self.model, name, function)
-        if not functions:
+        own = lru_cache(maxsize=None)(self.own_functions)  # derived once, and only if a signature starts from it
+        functions: dict[str, Any] = {} if DEFAULT_SIGNATURE in options.signatures else dict(own())
+        for name, spec in options.signatures.items():
+            functions[name] = (
+                _own(name, spec, own()) if spec.function is None else _named_function(self.model, name, spec.function)
+            )
+        made = {name: _served(name, function) for name, function in functions.items()}
+        for name, spec in options.signatures.items():
+            if not spec.is_plain:
+                made[name] = declared_function(name, spec, made[name].function, made[name].uses)
+        if not made:
             raise TfsError(
                 f"the {type(self.model).__name__} has no tf.function with an input_signature",
                 f"--signature {DEFAULT_SIGNATURE}=pkg.mod:fn, fn(model) returns one",
             )
-        return {
-            name: ServingFunction(_concrete(name, function), uses=_referred_to(function))
-            for name, function in functions.items()
-        }
+        return made
 
 
-def parse_signature_option(options: list[str]) -> dict[str, str]:
+def parse_signature_option(options: list[str]) -> dict[str, SignatureSpec]:
     """Return `NAME=pkg.mod:fn` options as a dictionary in their order.
 
     Raises:
         UsageError: an option has another form, or a name comes twice.
     """
-    functions: dict[str, str] = {}
+    functions: dict[str, SignatureSpec] = {}
     for option in options:
         name, equals, function = option.partition("=")
         if not (name and equals and function):
             raise UsageError(f"--signature `{option}` has not the form NAME=pkg.mod:function")
         if name in functions:
             raise UsageError(f"--signature names `{name}` twice")
-        functions[name] = function
+        functions[name] = SignatureSpec(function=function)
     return functions
 
 
@@ -85,13 +91,20 @@ def _named_function(model: Any, name: str, function: str) -> Any:
     )
 
 
-def _referred_to(function: Any) -> tuple[Any, ...]:
-    """Return the objects that the code of a tf.function names but does not make itself: closure and globals."""
-    code = inspect.unwrap(getattr(function, "python_function", function))
-    if not inspect.isfunction(code):
-        return ()
-    variables = inspect.getclosurevars(code)
-    return (*variables.nonlocals.values(), *variables.globals.values())
+def _own(name: str, spec: SignatureSpec, own: dict[str, Any]) -> Any:
+    """Return the model's own function that a declared signature starts from."""
+    if spec.of is not None and spec.of not in own:
+        raise TfsError(f"signature `{name}`: the model has no signature `{spec.of}`", suggestion(spec.of, own))
+    only = next(iter(own)) if len(own) == 1 else ""
+    start = spec.of or next((found for found in (name, DEFAULT_SIGNATURE, only) if found in own), None)
+    if start is None:
+        known = ", ".join(sorted(own)) or "none"
+        raise TfsError(f"signature `{name}` does not say what to start from", f"give `of` or `function`; has: {known}")
+    return own[start]
+
+
+def _served(name: str, function: Any) -> ServingFunction:
+    return ServingFunction(_concrete(name, function), uses=referred_to(function))
 
 
 def _concrete(name: str, function: Any) -> Any:

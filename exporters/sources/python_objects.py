@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,7 @@ from typing import Any
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.savedmodel.errors import TfsError, UsageError
 
-__all__ = ["call_factory", "load_object"]
+__all__ = ["call_factory", "load_object", "referred_to"]
 
 
 def call_factory(factory: Any, source: str) -> Any:
@@ -41,6 +42,15 @@ def load_object(name: str) -> Any:
             raise TfsError(f"`{module_name}` has no `{attribute}`")
         found = getattr(found, part)
     return found
+
+
+def referred_to(function: Any) -> tuple[Any, ...]:
+    """Return what the code of a function, or of a tf.function, names but does not make itself: closure and globals."""
+    code = inspect.unwrap(getattr(function, "python_function", function))
+    if not inspect.isfunction(code):
+        return ()
+    variables = inspect.getclosurevars(code)
+    return (*variables.nonlocals.values(), *variables.globals.values())
 
 
 def _import_module(name: str) -> ModuleType:
