@@ -25,14 +25,14 @@ class Applied:
     resources: tuple[Any, ...] = ()
 
 
-Make = TypeVar("Make", bound=Callable[..., Any])
+_Make = TypeVar("_Make", bound=Callable[..., Any])
 
 
 def _as_names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_names, json_schema_input_type=str | list[str])]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_as_names, json_schema_input_type=str | list[str])]
 
 
 class Arguments(BaseModel):
@@ -40,8 +40,8 @@ class Arguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    of: Names = Field(min_length=1, description="The value or values that go in, by name.")
-    into: Names = Field(default=(), description="The names of what comes out; left out: it replaces what went in.")
+    of: _Names = Field(min_length=1, description="The value or values that go in, by name.")
+    into: _Names = Field(default=(), description="The names of what comes out; left out: it replaces what went in.")
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class StepKind:
 STEPS: dict[str, StepKind] = {}
 
 
-def step(*, together: bool = False, replaces: bool = True, consumes: bool = False) -> Callable[[Make], Make]:
+def step(*, together: bool = False, replaces: bool = True, consumes: bool = False) -> Callable[[_Make], _Make]:
     """Register a function as the step of its name; its keyword arguments are the step's, see `StepKind`."""
 
-    def register(make: Make) -> Make:
+    def register(make: _Make) -> _Make:
         own: dict[str, Any] = {
             name: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
             for name, parameter in inspect.signature(make).parameters.items()

@@ -10,7 +10,7 @@ from tfs.exporters.suggestions import suggestion
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.savedmodel.errors import TfsError
 
-__all__ = ["Processing"]
+__all__ = ["Processing", "Values"]
 
 Values = dict[str, Any]
 
