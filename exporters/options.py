@@ -1,7 +1,11 @@
 """What an export is asked for: the flags of `tfs export`, and the `export:` section of a recipe."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tfs.exporters.serving_receiver import Receiver
 from tfs.exporters.signature_spec import DeclaredSignature
 
 __all__ = ["ExportOptions"]
@@ -12,7 +16,24 @@ class ExportOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str = Field(description="A .keras or .h5 file, or pkg.mod:object, or file.py:object.")
+    source: str = Field(default="", description="A .keras or .h5 file, or pkg.mod:object, or file.py:object.")
     signatures: dict[str, DeclaredSignature] = Field(
         default={}, description="Signature name -> what it takes and gives, or pkg.mod:fn that makes it."
     )
+    receiver: Receiver | None = Field(default=None, description="How requests reach the features of an Estimator.")
+    model_fn: str | None = Field(
+        default=None, description="In place of source: the model_fn of an Estimator, pkg.mod:fn or file.py:fn."
+    )
+    checkpoint: Path | None = Field(
+        default=None, description="Of a model_fn or an Estimator: a folder, whose latest is taken, or one's prefix."
+    )
+    params: str | dict[str, Any] = Field(
+        default={},
+        description="Of a model_fn: a mapping, or pkg.mod:object, a dictionary or a function that returns one.",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ExportOptions":
+        if bool(self.source) == (self.model_fn is not None):
+            raise ValueError("it needs either a source or a model_fn")
+        return self

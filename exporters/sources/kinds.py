@@ -3,7 +3,9 @@
 from typing import Any
 
 from tfs.exporters.options import ExportOptions
+from tfs.exporters.sources.estimators import Estimators
 from tfs.exporters.sources.keras3 import Keras3
+from tfs.exporters.sources.model_functions import ModelFunctions
 from tfs.exporters.sources.python_objects import call_factory, load_object
 from tfs.exporters.sources.trackables import Trackables
 from tfs.exporters.sources.trained import SourceKind, Trained
@@ -13,7 +15,7 @@ from tfs.savedmodel.errors import TfsError, UsageError
 __all__ = ["open_source"]
 
 # The first that claims a source gets it: the more specific stand before the more general.
-_KINDS: tuple[SourceKind, ...] = (Keras3(), Trackables())
+_KINDS: tuple[SourceKind, ...] = (ModelFunctions(), Keras3(), Estimators(), Trackables())
 
 
 def open_source(options: ExportOptions) -> Trained:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tfs.exporters.estimator_names import hint_for
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.savedmodel.errors import TfsError, UsageError
 
@@ -23,7 +24,7 @@ def call_factory(factory: Any, source: str) -> Any:
     try:
         return factory()
     except Exception as error:
-        raise TfsError(f"`{source}` failed: {first_line(error)}", "tfs --debug shows where") from error
+        raise TfsError(f"`{source}` failed: {first_line(error)}", hint_for(error)) from error
 
 
 def load_object(name: str) -> Any:
@@ -64,7 +65,7 @@ def _import_module(name: str) -> ModuleType:
             raise TfsError(f"there is no module `{error.name}`", "run in its folder or set PYTHONPATH") from error
         raise TfsError(f"module `{name}` failed: {error}", "install what it needs") from error
     except Exception as error:
-        raise TfsError(f"module `{name}` failed: {first_line(error)}", "tfs --debug shows where") from error
+        raise TfsError(f"module `{name}` failed: {first_line(error)}", hint_for(error)) from error
 
 
 def _run_file(path: Path) -> ModuleType:
@@ -85,5 +86,5 @@ def _run_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise TfsError(f"`{path}` failed: {first_line(error)}", "tfs --debug shows where") from error
+        raise TfsError(f"`{path}` failed: {first_line(error)}", hint_for(error)) from error
     return module

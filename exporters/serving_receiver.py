@@ -1,0 +1,138 @@
+"""How requests reach an Estimator's features: what people write as a `serving_input_receiver_fn`, described in YAML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tfs.exporters.feature_spec import Feature, convert_features, parsing_dictionary
+from tfs.exporters.sources.python_objects import call_factory, load_object
+from tfs.savedmodel.errors import TfsError, UsageError
+
+__all__ = ["ReceivedFeatures", "Receiver", "read_receiver", "receive"]
+
+_EXAMPLES = "examples"  # the name of the input and the placeholder that tf.estimator's own receivers have
+_PLACEHOLDER = "input_example_tensor"
+_RAW = "raw"
+
+
+class Receiver(BaseModel):
+    """What an Estimator's `model_fn` gets as its features, and how clients send them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["parsing", "raw", "both"] = Field(
+        default="parsing",
+        description="Clients send serialized tf.train.Examples, or one tensor per feature; both adds to the signatures "
+        "on examples those on tensors, as `raw:NAME`.",
+    )
+    features: dict[str, Feature] = Field(default={}, description="Feature name -> what it is.")
+    feature_columns: str | None = Field(
+        default=None, description="In place of features: pkg.mod:object, a list of feature columns or a function of it."
+    )
+
+    @model_validator(mode="after")
+    def _one_description(self) -> "Receiver":
+        if bool(self.features) == (self.feature_columns is not None):
+            raise ValueError("it needs either features or feature_columns")
+        return self
+
+
+@dataclass(frozen=True)
+class ReceivedFeatures:
+    """The tensors of a receiver in the default graph.
+
+    Attributes:
+        features: what the `model_fn` gets.
+        inputs: what clients feed, by the names that signatures give them.
+        alternatives: further groups of tensors that they may feed instead, by the prefix of their signatures.
+    """
+
+    features: dict[str, Any]
+    inputs: dict[str, Any]
+    alternatives: dict[str, dict[str, Any]]
+
+
+def read_receiver(file: Path) -> Receiver:
+    """Read the description of a receiver from a YAML file.
+
+    Raises:
+        TfsError: the file cannot be read or is no YAML.
+        UsageError: a key or value is not what a receiver has.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TfsError(f"receiver `{file}` cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TfsError(f"receiver `{file}` is no YAML: {error}") from error
+    try:
+        return Receiver.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        where = f"receiver `{file}`, key `{key}`" if key else f"receiver `{file}`"
+        raise UsageError(f"{where}: {first['msg']}", "see docs/export.md for all keys") from error
+
+
+def receive(receiver: Receiver) -> ReceivedFeatures:
+    """Add the placeholders of a receiver, and the parsing of examples, to the default graph.
+
+    Raises:
+        TfsError: the feature columns cannot be loaded or are none, or a feature cannot be fed as one dense tensor.
+    """
+    import tensorflow as tf
+
+    parsers = parsing_dictionary(receiver.features)
+    if receiver.feature_columns is not None:
+        parsers = _parsers_of_columns(receiver.feature_columns)
+    if receiver.kind == "raw":
+        raw = {
+            name: tf.compat.v1.placeholder(dtype, shape, name=name)
+            for name, (dtype, shape) in _dense(parsers, receiver.features).items()
+        }
+        return ReceivedFeatures(raw, raw, {})
+
+    serialized = tf.compat.v1.placeholder(tf.string, [None], name=_PLACEHOLDER)
+    features = convert_features(tf.io.parse_example(serialized, parsers), receiver.features)
+    if receiver.kind == "parsing":
+        return ReceivedFeatures(features, {_EXAMPLES: serialized}, {})
+    # Fed past the parsing, which then does not run.
+    raw = {
+        name: tf.compat.v1.placeholder_with_default(features[name], shape, name=name)
+        for name, (_, shape) in _dense(parsers, receiver.features).items()
+    }
+    return ReceivedFeatures(raw, {_EXAMPLES: serialized}, {_RAW: raw})
+
+
+def _parsers_of_columns(name: str) -> dict[str, Any]:
+    import tensorflow as tf
+
+    columns = load_object(name)
+    if callable(columns) and not isinstance(columns, tuple):  # a feature column is a named tuple
+        columns = call_factory(columns, name)
+    if isinstance(columns, Mapping):
+        columns = list(columns.values())
+    try:
+        parsers: dict[str, Any] = tf.feature_column.make_parse_example_spec(columns)
+    except (TypeError, ValueError) as error:
+        raise TfsError(f"`{name}` is no list of feature columns: {error}") from error
+    return parsers
+
+
+def _dense(parsers: Mapping[str, Any], features: Mapping[str, Feature]) -> dict[str, tuple[Any, list[int | None]]]:
+    """Return dtype and shape of each feature as one dense tensor."""
+    import tensorflow as tf
+
+    dense: dict[str, tuple[Any, list[int | None]]] = {}
+    for name, parser in parsers.items():
+        if not isinstance(parser, tf.io.FixedLenFeature):
+            raise TfsError(
+                f"feature `{name}` has no fixed length: clients cannot send it as one tensor", "receiver kind `parsing`"
+            )
+        dtype = tf.as_dtype(features[name].dtype) if name in features else parser.dtype
+        dense[name] = (dtype, [None, *parser.shape])
+    return dense

@@ -1,0 +1,92 @@
+"""Estimators, canned or custom, of a TensorFlow that has them (2.15), through their own export."""
+
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfs.exporters.options import ExportOptions
+from tfs.exporters.serving_receiver import Receiver, receive
+from tfs.exporters.sources.model_functions import find_checkpoint
+from tfs.exporters.sources.trained import SourceKind, Trained
+from tfs.exporters.tensorflow_runtime import first_line
+from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.protos import saved_model_pb2
+from tfs.savedmodel.reading import saved_model_file
+
+__all__ = ["Estimators"]
+
+_MISSING = re.compile(r"Key (\S+) not found in checkpoint")
+
+
+class Estimators(SourceKind):
+    """Objects of `tf.estimator`, also those that `tf.keras.estimator.model_to_estimator` makes."""
+
+    def takes(self, found: object) -> bool:  # noqa: D102 - see SourceKind
+        if "tensorflow_estimator" not in sys.modules:  # a second to load, and nobody has made an Estimator yet
+            return False
+        import tensorflow as tf
+
+        return isinstance(found, tf.compat.v1.estimator.Estimator)
+
+    def wrap(self, found: Any, options: ExportOptions) -> Trained:  # noqa: D102
+        if options.receiver is None:
+            raise TfsError(
+                f"the {type(found).__name__} does not say what its features are", "describe them with --receiver"
+            )
+        if options.checkpoint is not None:
+            checkpoint = find_checkpoint(options.checkpoint)
+        elif (checkpoint := found.latest_checkpoint()) is None:
+            raise TfsError(f"there is no checkpoint in `{found.model_dir}`", "train the Estimator before the export")
+        return _TrainedEstimator(found, checkpoint, options.receiver)
+
+
+@dataclass(frozen=True)
+class _TrainedEstimator(Trained):
+    estimator: Any
+    checkpoint: str
+    receiver: Receiver
+
+    def write(self, directory: Path, options: ExportOptions) -> None:
+        import tensorflow as tf
+
+        def serving_input_receiver() -> Any:
+            received = receive(self.receiver)
+            return tf.estimator.export.ServingInputReceiver(
+                received.features, received.inputs, received.alternatives or None
+            )
+
+        with tempfile.TemporaryDirectory(dir=directory) as base:
+            try:
+                written = self.estimator.export_saved_model(
+                    base, serving_input_receiver, checkpoint_path=self.checkpoint
+                )
+            except TfsError:
+                raise
+            except Exception as error:  # the model_fn's own code runs
+                raise self._failed(error) from error
+            for entry in Path(written.decode()).iterdir():
+                entry.rename(directory / entry.name)
+        _name_a_default(saved_model_file(directory))
+
+    def _failed(self, error: Exception) -> TfsError:
+        name = type(self.estimator).__name__
+        if missing := _MISSING.search(str(error)):
+            return TfsError(
+                f"checkpoint `{self.checkpoint}` has no values for `{missing[1]}`", "it is of another model"
+            )
+        return TfsError(f"the {name} cannot be exported: {first_line(error)}", "tfs --debug shows where")
+
+
+def _name_a_default(file: Path) -> None:
+    """Give `predict` the name `serving_default` too, if nothing has it.
+
+    A canned classifier's default takes examples; with a raw receiver it is left out, and clients would have to know.
+    """
+    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    [graph] = saved_model.meta_graphs
+    if "serving_default" not in graph.signature_def and "predict" in graph.signature_def:
+        graph.signature_def["serving_default"].CopyFrom(graph.signature_def["predict"])
+        file.write_bytes(saved_model.SerializeToString(deterministic=True))
