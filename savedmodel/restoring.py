@@ -8,7 +8,7 @@ models: the signature reads `dense/kernel`, the checkpoint restores `Variable_1`
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["saver_parts", "unrestored_variables"]
+__all__ = ["init_parts", "saver_parts", "unrestored_variables"]
 
 _MAIN_OP_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 _INIT_SIGNATURE = "__saved_model_init_op"
@@ -34,6 +34,14 @@ def saver_parts(graph: Any) -> tuple[set[str], set[str]]:
     serving = _nodes_behind(nodes, [*_signature_outputs(graph), *_init_ops(graph)])
     called = _functions_below((nodes[name] for name in saving), bodies)
     return saving - serving, called - _functions_below((nodes[name] for name in nodes.keys() - saving), bodies)
+
+
+def init_parts(graph: Any) -> tuple[set[str], set[str]]:
+    """Return what a loader runs to restore and initialise a MetaGraphDef: names of nodes, names of functions."""
+    nodes = {node.name: node for node in graph.graph_def.node}
+    bodies = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
+    run = _nodes_behind(nodes, [name for name in (graph.saver_def.restore_op_name, *_init_ops(graph)) if name])
+    return run, _functions_below((nodes[name] for name in run), bodies)
 
 
 def _signature_outputs(graph: Any) -> list[str]:

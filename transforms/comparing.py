@@ -1,6 +1,6 @@
 """Comparing what two models answer to the same requests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,10 @@ class OutputError:
 
 
 class Comparison:
-    """Runs requests on both models in the same order, so that state, if there is any, goes the same way."""
+    """Runs requests on both models in the same order, so that state, if there is any, goes the same way.
+
+    One after the other: the original may be gone when the result is asked.
+    """
 
     def __init__(self, original: Path, tolerance: Tolerance, notes: list[str]) -> None:
         self._original = original
@@ -63,38 +66,42 @@ class Comparison:
         self._atol = tolerance.atol
         self._notes = notes
         self._errors: dict[tuple[str, str], tuple[float, float]] = {}
+        self._usable: list[PredictRecord] = []
+        self._answers: list[dict[str, np.ndarray]] = []
 
     @property
     def errors(self) -> tuple[OutputError, ...]:
         """The largest differences found so far, by signature and float output."""
         return tuple(OutputError(*key, *values) for key, values in sorted(self._errors.items()))
 
-    def run(self, first: ModelRunner, second: ModelRunner, requests: Sequence[PredictRecord]) -> list[PredictRecord]:
-        """Compare all requests and return those that the original takes.
+    def ask(self, original: ModelRunner, requests: Sequence[PredictRecord]) -> list[PredictRecord]:
+        """Keep what the original answers, and return the requests that it takes; the others go into the notes."""
+        for request in requests:
+            answer = original.answer(request.signature_name, request.inputs)
+            if isinstance(answer, str):
+                self._notes.append(f"signature `{request.signature_name}`: the original refuses an input: {answer}")
+                continue
+            self._usable.append(request)
+            self._answers.append(answer)
+        return self._usable
+
+    def check(self, result: ModelRunner) -> None:
+        """Compare the result's answers with those of the original.
 
         Raises:
             MismatchError: an output differs; the message names signature and output.
         """
-        usable: list[PredictRecord] = []
-        answers: list[dict[str, np.ndarray]] = []
         mismatches: list[tuple[int, str, str]] = []
-        for request in requests:
-            expected = first.answer(request.signature_name, request.inputs)
-            if isinstance(expected, str):
-                self._notes.append(f"signature `{request.signature_name}`: the original refuses an input: {expected}")
-                continue
-            actual = second.answer(request.signature_name, request.inputs)
+        for index, (request, expected) in enumerate(zip(self._usable, self._answers, strict=True)):
+            actual = result.answer(request.signature_name, request.inputs)
             if isinstance(actual, str):
                 raise MismatchError(f"signature `{request.signature_name}` fails in the result: {actual}", _HINT)
             for name, value in expected.items():
                 text = self._difference(value, actual[name], (request.signature_name, name))
                 if text:
-                    mismatches.append((len(usable), name, text))
-            usable.append(request)
-            answers.append(expected)
-        self._settle(usable, answers, mismatches)
-        self._note_constants(usable, answers)
-        return usable
+                    mismatches.append((index, name, text))
+        self._settle(mismatches)
+        self._note_constants()
 
     def _difference(self, expected: np.ndarray, actual: np.ndarray, where: tuple[str, str] | None = None) -> str:
         """Return how two values of an output differ, nothing if they agree; `where` it counts for the report."""
@@ -122,21 +129,16 @@ class Comparison:
             self._errors[where] = (max(before[0], difference), max(before[1], relative))
         return ""
 
-    def _settle(
-        self,
-        usable: Sequence[PredictRecord],
-        answers: Sequence[Mapping[str, np.ndarray]],
-        mismatches: Sequence[tuple[int, str, str]],
-    ) -> None:
+    def _settle(self, mismatches: Sequence[tuple[int, str, str]]) -> None:
         """Raise for the first mismatch that is not the original's own doing: random numbers differ run by run."""
         if not mismatches:
             return
         with open_model(self._original) as again:
-            repeated = [again.answer(request.signature_name, request.inputs) for request in usable]
+            repeated = [again.answer(request.signature_name, request.inputs) for request in self._usable]
         for index, name, text in mismatches:
             other = repeated[index]
-            signature = usable[index].signature_name
-            if not isinstance(other, str) and self._difference(answers[index][name], other[name]):
+            signature = self._usable[index].signature_name
+            if not isinstance(other, str) and self._difference(self._answers[index][name], other[name]):
                 note = f"output `{name}` of signature `{signature}` is not compared: the original varies run by run"
                 if note not in self._notes:
                     self._notes.append(note)
@@ -145,9 +147,9 @@ class Comparison:
             hint = _LOW_PRECISION_HINT if coarse else _HINT
             raise MismatchError(f"output `{name}` of signature `{signature}` {text}; nothing was written", hint)
 
-    def _note_constants(self, usable: Sequence[PredictRecord], answers: Sequence[Mapping[str, np.ndarray]]) -> None:
+    def _note_constants(self) -> None:
         values: dict[tuple[str, str], set[Any]] = {}
-        for request, answer in zip(usable, answers, strict=True):
+        for request, answer in zip(self._usable, self._answers, strict=True):
             for name, value in answer.items():
                 values.setdefault((request.signature_name, name), set()).update(value.ravel()[:1000].tolist())
         for (signature, name), seen in values.items():

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tfs.savedmodel.protos import load
+from tfs.savedmodel.streaming import field_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,7 +144,7 @@ class GraphView:
     def byte_size(self) -> int:
         """The number of bytes that the graph takes in a file."""
         rest = load("graph_pb2").GraphDef(library=self.library, versions=self.versions).ByteSize()
-        return int(rest + sum(_field_size(node.ByteSize()) for node in self.nodes.values()))
+        return int(rest + sum(field_size(node.ByteSize()) for node in self.nodes.values()))
 
     @cached_property
     def _readers(self) -> Mapping[str, Sequence[Reader]]:
@@ -257,11 +258,6 @@ class GraphView:
 
     def __len__(self) -> int:
         return len(self.nodes)
-
-
-def _field_size(size: int) -> int:
-    """Return the bytes that a message takes as a field: tag, length in groups of seven bits, content."""
-    return 1 + max(1, (size.bit_length() + 6) // 7) + size
 
 
 def _by_name(nodes: Iterable[NodeDef]) -> dict[str, NodeDef]:

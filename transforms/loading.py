@@ -17,6 +17,7 @@ from tfs.savedmodel.protos import load
 from tfs.savedmodel.reading import meta_graph as select_meta_graph
 from tfs.savedmodel.reading import read_saved_model
 from tfs.transforms.graph_view import GraphView, Roots, Tensor
+from tfs.transforms.large_constants import LargeConstants, light_saved_model
 from tfs.transforms.ops import op_definition
 from tfs.transforms.tensorflow_runtime import open_session
 
@@ -33,15 +34,18 @@ class LoadedModel:
 
     Attributes:
         path: its directory.
-        meta_graph: the MetaGraphDef that was loaded (not to be changed).
-        session: a v1 session with variables restored and tables initialised, open while the model is in use.
-        view: the whole main graph under the model's roots.
+        meta_graph: the MetaGraphDef that was loaded (not to be changed), without the values of large constants.
+        session: a v1 session with variables restored and tables initialised, open while the model is in use; not to
+            be asked for what depends on a large constant.
+        view: the whole main graph under the model's roots, without the values of large constants.
+        large_constants: these values.
     """
 
     path: Path
     meta_graph: Any
     session: Any
     view: GraphView
+    large_constants: LargeConstants
 
     @property
     def signatures(self) -> dict[str, Any]:
@@ -128,10 +132,12 @@ def load_model(path: Path) -> Iterator[LoadedModel]:
     Raises:
         TfsError: the model cannot be read or loaded.
     """
-    meta_graph = select_meta_graph(read_saved_model(path), path)
+    large_constants = LargeConstants()
+    meta_graph = large_constants.take(select_meta_graph(read_saved_model(path), path))
     _register_ops(meta_graph)
     if not meta_graph.signature_def.keys() - _RESERVED_SIGNATURES:
         raise TfsError(f"`{path}` has no signature", "export the model with a signature")
-    with open_session(path, meta_graph) as session:
+    tags = meta_graph.meta_info_def.tags
+    with light_saved_model(path, meta_graph) as directory, open_session(path, tags, directory) as session:
         view = GraphView.of(session.graph.as_graph_def(), _roots(meta_graph, _init_op(meta_graph)))
-        yield LoadedModel(path, meta_graph, session, view)
+        yield LoadedModel(path, meta_graph, session, view, large_constants)

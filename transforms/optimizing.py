@@ -3,25 +3,25 @@
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tfs.savedmodel.errors import TfsError, UsageError
+from tfs.savedmodel.input_hints import InputHints, hints_of
 from tfs.savedmodel.publishing import publish_directory, replace_directory
-from tfs.savedmodel.reading import meta_graph, read_saved_model, saved_model_file, signatures_of
+from tfs.savedmodel.reading import Signature, meta_graph, read_saved_model, saved_model_file, signatures_of
 from tfs.transforms.comparing import Tolerance
-from tfs.transforms.id_ranges import id_ranges
 from tfs.transforms.loading import load_model
 from tfs.transforms.pipeline import PassReport, Progress, run_passes
 from tfs.transforms.preparing import prepare
 from tfs.transforms.presets import DEFAULT_PRESET
 from tfs.transforms.provenance import add_provenance
-from tfs.transforms.registry import steps_of
-from tfs.transforms.running import check_loads
-from tfs.transforms.tensorflow_runtime import quiet_tensorflow
+from tfs.transforms.registry import Step, steps_of
+from tfs.transforms.running import check_functions_load
+from tfs.transforms.tensorflow_runtime import quiet_tensorflow, release_memory
 from tfs.transforms.verification_inputs import Samples
 from tfs.transforms.verify import Verification, serve_once, verify
 from tfs.transforms.writing import write_saved_model
@@ -149,22 +149,18 @@ def optimize(  # noqa: PLR0913  (its arguments are the options of the command)
 
     stages = _Stages(progress, len(steps) + _STAGES)
     with _publishing(target, replace=output is None, dry_run=dry_run) as directory:
-        with load_model(saved_model) as model:
-            stages.next("inline and freeze")
-            prepared = prepare(model)
-            view, reports = run_passes(prepared.view, steps, lambda name, _done, _total: stages.next(name))
-            stages.next("write")
-            write_saved_model(model, prepared, view, _renamed(reports), directory)
+        rewritten = _rewrite(saved_model, steps, stages, directory)
         add_provenance(directory, transforms)
-        check_loads(directory)
+        check_functions_load(directory)
+        release_memory()
         stages.next("verify")
-        signatures, ranges = signatures_of(model.meta_graph), id_ranges(prepared.view)
+        signatures, samples = rewritten.signatures, Samples(rewritten.hints, verify_data)
         if verification is None:
             checked = None
-            serve_once(saved_model, directory, signatures, Samples(ranges))
+            serve_once(saved_model, directory, signatures, samples)
         else:
             tolerance = verification.after(max((step.graph_pass.rounding for step in steps), default=0.0))
-            checked = verify(saved_model, directory, signatures, tolerance, Samples(ranges, verify_data))
+            checked = verify(saved_model, directory, signatures, tolerance, samples)
         after = _totals(directory)
     stages.next("done")
     return OptimizeReport(
@@ -173,12 +169,40 @@ def optimize(  # noqa: PLR0913  (its arguments are the options of the command)
         transforms=" ".join(transforms.split()),
         before=before,
         after=after,
-        passes=(*prepared.reports, *reports),
-        frozen=prepared.frozen,
-        kept={name: _TOO_LARGE if name in prepared.too_large else _CHANGED for name in prepared.kept},
+        passes=rewritten.passes,
+        frozen=rewritten.frozen,
+        kept=rewritten.kept,
         verification=checked,
         seconds=time.perf_counter() - started,
     )
+
+
+@dataclass(frozen=True)
+class _Rewritten:
+    """What is known once the result is written, without the graphs, which take memory."""
+
+    signatures: Mapping[str, Signature]
+    hints: InputHints
+    passes: tuple[PassReport, ...]
+    frozen: tuple[str, ...]
+    kept: Mapping[str, str]
+
+
+def _rewrite(saved_model: Path, steps: Sequence[Step], stages: "_Stages", directory: Path) -> _Rewritten:
+    """Load the model, run the passes, and write the result into `directory`."""
+    with load_model(saved_model) as model:
+        stages.next("inline and freeze")
+        prepared = prepare(model)
+        view, reports = run_passes(prepared.view, steps, lambda name, _done, _total: stages.next(name))
+        stages.next("write")
+        write_saved_model(model, prepared, view, _renamed(reports), directory)
+        return _Rewritten(
+            signatures_of(model.meta_graph),
+            hints_of(model.meta_graph, saved_model),
+            (*prepared.reports, *reports),
+            prepared.frozen,
+            {name: _TOO_LARGE if name in prepared.too_large else _CHANGED for name in prepared.kept},
+        )
 
 
 class _Stages:

@@ -1,7 +1,7 @@
 """From a loaded model to one graph that passes can work on: calls inlined, variables frozen, state carried over."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tfs.transforms.freezing import MAX_FROZEN_BYTES, freeze_variables
@@ -48,14 +48,15 @@ def prepare(model: "LoadedModel", max_frozen_bytes: int = MAX_FROZEN_BYTES) -> P
         TfsError: TensorFlow refuses to inline, a variable has no value, or a table cannot be carried over.
     """
     started = time.perf_counter()
-    inlined = inline_functions(model.view)
+    stored = model.view.byte_size + model.large_constants.byte_size
+    inlined = model.large_constants.put_back(inline_functions(model.view))
     inlined_at = time.perf_counter()
     frozen = freeze_variables(model, inlined, max_frozen_bytes)
     view = carry_tables(model, frozen.view)
     view, state = add_saver(view, frozen.kept) if frozen.kept else (view, None)
     done_at = time.perf_counter()
     reports = (
-        _report("inline functions", model.view, inlined, inlined_at - started, {}),
+        replace(_report("inline functions", model.view, inlined, inlined_at - started, {}), bytes_before=stored),
         _report("freeze variables", inlined, view, done_at - inlined_at, {"variables frozen": len(frozen.frozen)}),
     )
     return PreparedGraph(view, state, frozen.frozen, frozen.too_large, reports)

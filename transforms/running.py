@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from tfs.savedmodel.errors import TfsError
-from tfs.savedmodel.reading import TensorInfo, meta_graph, read_saved_model, signatures_of
+from tfs.savedmodel.reading import Signature, TensorInfo, meta_graph, read_saved_model, signatures_of
 from tfs.savedmodel.restoring import unrestored_variables
+from tfs.transforms.large_constants import LargeConstants, light_saved_model
 from tfs.transforms.tensorflow_runtime import first_line, open_session
 
-__all__ = ["ModelRunner", "check_loads", "open_model"]
+__all__ = ["ModelRunner", "check_functions_load", "open_model"]
 
 
 class ModelRunner(ABC):
@@ -38,34 +39,43 @@ def open_model(path: Path) -> Iterator[ModelRunner]:
     """
     import tensorflow as tf
 
-    loaded = meta_graph(read_saved_model(path), path)
-    if unrestored_variables(loaded):
-        yield _FunctionRunner(tf.saved_model.load(str(path), tags=list(loaded.meta_info_def.tags)))
+    signatures, tags, needs_functions = _described(path)
+    if needs_functions:
+        yield _FunctionRunner(tf.saved_model.load(str(path), tags=tags))
         return
-    with open_session(path, loaded) as session:
-        yield _SessionRunner(session, loaded)
+    with open_session(path, tags) as session:
+        yield _SessionRunner(session, signatures)
 
 
-def check_loads(path: Path) -> None:
-    """Load a SavedModel once through each of TensorFlow's two loaders.
+def _described(path: Path) -> tuple[dict[str, Signature], list[str], bool]:
+    """Return a SavedModel's signatures and tags, and whether only `tf.saved_model.load` can restore it.
+
+    The graph, which may be large, is gone before a session is made.
+    """
+    loaded = meta_graph(read_saved_model(path), path)
+    return signatures_of(loaded), list(loaded.meta_info_def.tags), bool(unrestored_variables(loaded))
+
+
+def check_functions_load(path: Path) -> None:
+    """Load a SavedModel once through `tf.saved_model.load`, large constants left out: it looks at the structure alone.
 
     Raises:
-        TfsError: one of them refuses it.
+        TfsError: it is refused.
     """
     import tensorflow as tf
 
-    with open_model(path):
-        pass
-    try:
-        tf.saved_model.load(str(path))
-    except Exception as error:  # whatever it is, a user's server or notebook would meet it too
-        raise TfsError(f"the result cannot be loaded by tf.saved_model.load: {first_line(error)}") from error
+    light = LargeConstants().take(meta_graph(read_saved_model(path), path))
+    with light_saved_model(path, light) as directory:
+        try:
+            tf.saved_model.load(str(directory))
+        except Exception as error:  # whatever it is, a user's server or notebook would meet it too
+            raise TfsError(f"the result cannot be loaded by tf.saved_model.load: {first_line(error)}") from error
 
 
 class _SessionRunner(ModelRunner):
-    def __init__(self, session: Any, loaded: Any) -> None:
+    def __init__(self, session: Any, signatures: Mapping[str, Signature]) -> None:
         self._session = session
-        self._signatures = signatures_of(loaded)
+        self._signatures = signatures
         self._calls: dict[str, Any] = {}
 
     def answer(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | str:

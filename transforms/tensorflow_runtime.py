@@ -1,9 +1,11 @@
 """Importing TensorFlow without its talk on stderr, sessions, and the first line of what TensorFlow says."""
 
+import ctypes
+import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.native_log import hold_back_native_log
 
-__all__ = ["first_line", "open_session", "plain_session", "quiet_tensorflow"]
+__all__ = ["first_line", "open_session", "plain_session", "quiet_tensorflow", "release_memory"]
 
 
 def quiet_tensorflow() -> None:
@@ -45,10 +47,15 @@ def plain_session(graph: Any) -> Any:
 
 
 @contextmanager
-def open_session(path: Path, meta_graph: Any) -> Iterator[Any]:
+def open_session(path: Path, tags: Iterable[str], directory: Path | None = None) -> Iterator[Any]:
     """Load a SavedModel through the v1 loader and give its session, open while the block runs.
 
     Neither session nor graph becomes the default one: the block may use eager TensorFlow.
+
+    Args:
+        path: the SavedModel, as errors name it.
+        tags: of its graph.
+        directory: where to load it from; `path` if None.
 
     Raises:
         TfsError: the loader refuses the model.
@@ -59,12 +66,21 @@ def open_session(path: Path, meta_graph: Any) -> Iterator[Any]:
     try:
         try:
             with session.graph.as_default():
-                tf.compat.v1.saved_model.load(session, list(meta_graph.meta_info_def.tags), str(path))
+                tf.compat.v1.saved_model.load(session, list(tags), str(directory or path))
         except (tf.errors.OpError, ValueError, RuntimeError, OSError, KeyError) as error:
-            raise TfsError(f"`{path}` cannot be loaded: {first_line(error)}") from error
+            reason = first_line(error).replace(str(directory or path), str(path))
+            raise TfsError(f"`{path}` cannot be loaded: {reason}") from error
         yield session
     finally:
         session.close()
+
+
+def release_memory() -> None:
+    """Give what sessions and graphs no longer use back to the system: they hold each other, and malloc holds pages."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    if trim is not None:
+        trim(0)
 
 
 def first_line(error: BaseException) -> str:

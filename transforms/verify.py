@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,17 @@ import numpy as np
 
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.reading import Signature
+from tfs.savedmodel.synthetic import generate
 from tfs.savedmodel.warmup import PredictRecord
 from tfs.transforms.comparing import Comparison, MismatchError, OutputError, Tolerance
 from tfs.transforms.running import ModelRunner, open_model
-from tfs.transforms.verification_inputs import NO_SAMPLES, Samples, generated_inputs, verification_requests
+from tfs.transforms.tensorflow_runtime import release_memory
+from tfs.transforms.verification_inputs import NO_SAMPLES, Samples, verification_requests
 
 __all__ = ["Latency", "MismatchError", "Tolerance", "Verification", "serve_once", "verify"]
 
+# Models that take more are opened one after the other: a session holds the constants several times.
+_TOGETHER_BYTES = 64_000_000
 _TIMED_SECONDS = 0.4
 _TIMED_RUNS = 200
 _LATENCY_BATCHES = (1, 32)
@@ -27,7 +31,7 @@ _SLOWER = 0.95
 
 @dataclass(frozen=True)
 class Latency:
-    """The seconds that a signature takes for a batch, in original and result, run in turn; the best of several."""
+    """The seconds that a signature takes for a batch, in original and result; the best of several."""
 
     signature: str
     batch_size: int
@@ -44,7 +48,7 @@ class Verification:
         requests: how many were run on both models.
         outputs: how far each float output was apart.
         notes: what could not be compared, or says little.
-        original_seconds, result_seconds: the time of the same requests, run in turn.
+        original_seconds, result_seconds: the time of the same requests; run in turn if the models are not large.
         load_seconds: the time to load original and result.
         latencies: of one signature, at batch sizes 1 and 32 where it takes them.
     """
@@ -119,15 +123,28 @@ def verify(
     """
     notes: list[str] = []
     requests, source = verification_requests(original, signatures, samples, notes)
-    with _timed_load(original) as (first, first_load), _timed_load(result) as (second, second_load):
-        compared = Comparison(original, tolerance, notes)
-        usable = compared.run(first, second, requests)
-        seconds = _time(first, second, usable, _TIMED_SECONDS)
-        latencies = _latencies(first, second, signatures, samples, usable)
+    compared = Comparison(original, tolerance, notes)
+    timed = _TimedRequests(signatures, samples)
+    with ExitStack() as opened:
+        first, first_load = opened.enter_context(_timed_load(original))
+        usable = compared.ask(first, requests)
+        timed.choose(first, usable)
+        if _stored_bytes(original) + _stored_bytes(result) > _TOGETHER_BYTES:
+            timed.run(first)
+            opened.close()
+            del first
+            release_memory()
+            second, second_load = opened.enter_context(_timed_load(result))
+            compared.check(second)
+            timed.run(second)
+        else:
+            second, second_load = opened.enter_context(_timed_load(result))
+            compared.check(second)
+            timed.run(first, second)
     for name in sorted({request.signature_name for request in requests} - {r.signature_name for r in usable}):
         notes.append(f"signature `{name}` is not verified: the original takes none of the inputs")
     return Verification(
-        source, len(usable), compared.errors, tuple(notes), *seconds, (first_load, second_load), latencies
+        source, len(usable), compared.errors, tuple(notes), *timed.all, (first_load, second_load), timed.latencies
     )
 
 
@@ -156,44 +173,67 @@ def _timed_load(path: Path) -> Iterator[tuple[ModelRunner, float]]:
         yield model, time.perf_counter() - started
 
 
-def _latencies(
-    first: ModelRunner,
-    second: ModelRunner,
-    signatures: Mapping[str, Signature],
-    samples: Samples,
-    usable: Sequence[PredictRecord],
-) -> tuple[Latency, ...]:
-    """Time the first signature that answers, `serving_default` before others."""
-    names = sorted({request.signature_name for request in usable}, key=lambda name: (name != "serving_default", name))
-    if not names:
-        return ()
-    found: dict[int, Latency] = {}
-    for wanted in _LATENCY_BATCHES:
-        try:
-            inputs = generated_inputs(signatures[names[0]], samples.ranges, wanted, wanted)
-        except TfsError:
-            return ()
-        size = max((len(value) for value in inputs.values() if np.ndim(value)), default=1)
-        request = PredictRecord(names[0], inputs)
-        if size not in found and not isinstance(first.answer(names[0], inputs), str):
-            found[size] = Latency(names[0], size, *_time(first, second, [request], _TIMED_SECONDS / 2))
-    return tuple(found.values())
+def _stored_bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
-def _time(
-    first: ModelRunner, second: ModelRunner, requests: Sequence[PredictRecord], seconds: float
-) -> tuple[float, float]:
+class _TimedRequests:
+    """The requests that are timed: all together, and for one signature a batch of each size."""
+
+    def __init__(self, signatures: Mapping[str, Signature], samples: Samples) -> None:
+        self._signatures = signatures
+        self._samples = samples
+        self._requests: Sequence[PredictRecord] = ()
+        self._batches: dict[int, PredictRecord] = {}
+        self._seconds: list[list[float]] = []
+
+    def choose(self, original: ModelRunner, usable: Sequence[PredictRecord]) -> None:
+        """Take the requests, and batches for the first signature that answers, `serving_default` before others."""
+        self._requests = usable
+        names = sorted({r.signature_name for r in usable}, key=lambda name: (name != "serving_default", name))
+        for wanted in _LATENCY_BATCHES if names else ():
+            try:
+                inputs = generate(self._signatures[names[0]], wanted, wanted, self._samples.hints)
+            except TfsError:
+                return
+            size = max((len(value) for value in inputs.values() if np.ndim(value)), default=1)
+            if size not in self._batches and not isinstance(original.answer(names[0], inputs), str):
+                self._batches[size] = PredictRecord(names[0], inputs)
+
+    def run(self, *models: ModelRunner) -> None:
+        """Time the models, in turn if there are several."""
+        rows = [_time(models, self._requests, _TIMED_SECONDS)]
+        rows += [_time(models, [request], _TIMED_SECONDS / 2) for request in self._batches.values()]
+        self._seconds.extend(list(column) for column in zip(*rows, strict=True))
+
+    @property
+    def all(self) -> tuple[float, float]:
+        """The seconds of original and result for all requests."""
+        original, result = self._seconds
+        return original[0], result[0]
+
+    @property
+    def latencies(self) -> tuple[Latency, ...]:
+        """The seconds of original and result for each batch."""
+        pairs = zip(*(seconds[1:] for seconds in self._seconds), strict=True)
+        return tuple(
+            Latency(request.signature_name, size, *pair)
+            for (size, request), pair in zip(self._batches.items(), pairs, strict=True)
+        )
+
+
+def _time(models: Sequence[ModelRunner], requests: Sequence[PredictRecord], seconds: float) -> list[float]:
     """Return the seconds that each model takes for all requests: the best of several rounds, run in turn."""
     if not requests:
-        return 0.0, 0.0
-    best = [float("inf"), float("inf")]
-    deadline = time.perf_counter() + seconds
+        return [0.0] * len(models)
+    best = [float("inf")] * len(models)
+    deadline = time.perf_counter() + seconds * len(models) / 2
     for round_number in range(_TIMED_RUNS):
-        for index, model in enumerate((first, second)):
+        for index, model in enumerate(models):
             started = time.perf_counter()
             for request in requests:
                 model.answer(request.signature_name, request.inputs)
             best[index] = min(best[index], time.perf_counter() - started)
         if round_number > 0 and time.perf_counter() > deadline:
             break
-    return best[0], best[1]
+    return best

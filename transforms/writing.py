@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import load
+from tfs.savedmodel.streaming import saved_model_chunks, saved_model_size
 from tfs.transforms.graph_edit import constant_node
-from tfs.transforms.graph_view import GraphView, Tensor
+from tfs.transforms.graph_view import GraphView, NodeDef, Tensor
 from tfs.transforms.loading import asset_tensors
 from tfs.transforms.ops import op_definition
 from tfs.transforms.state import write_checkpoint
@@ -35,12 +36,15 @@ def write_saved_model(
     Raises:
         TfsError: the graph is beyond what one proto can hold, or the file system refuses.
     """
-    saved_model = load("saved_model_pb2").SavedModel(saved_model_schema_version=1)
-    _fill(saved_model.meta_graphs.add(), model, prepared, view, renamed)
-    if saved_model.ByteSize() > _MAX_PROTO_BYTES:
-        raise TfsError(f"the frozen graph has {saved_model.ByteSize():,} bytes; a saved_model.pb holds 2 GB at most")
+    meta_graph = load("meta_graph_pb2").MetaGraphDef()
+    _fill(meta_graph, model, prepared, view, renamed)
+    nodes = _nodes(view, {tensor.node: filename for tensor, filename in asset_tensors(meta_graph)})
+    size = saved_model_size(meta_graph, nodes)
+    if size > _MAX_PROTO_BYTES:
+        raise TfsError(f"the frozen graph has {size:,} bytes; a saved_model.pb holds 2 GB at most")
     try:
-        (directory / "saved_model.pb").write_bytes(saved_model.SerializeToString(deterministic=True))
+        with (directory / "saved_model.pb").open("wb") as written:
+            written.writelines(saved_model_chunks(meta_graph, nodes))
         (directory / "variables").mkdir()
         if prepared.state is not None:
             write_checkpoint(prepared.state, directory / "variables")
@@ -57,9 +61,10 @@ def write_saved_model(
 def _fill(
     meta_graph: Any, model: "LoadedModel", prepared: "PreparedGraph", view: GraphView, renamed: Mapping[str, str]
 ) -> None:
+    """Fill an empty MetaGraphDef with everything but the nodes."""
     original = model.meta_graph
-    assets = [(_renamed(tensor, renamed), filename) for tensor, filename in asset_tensors(original)]
-    _fill_graph(meta_graph.graph_def, view, assets)
+    meta_graph.graph_def.library.CopyFrom(view.library)
+    meta_graph.graph_def.versions.CopyFrom(view.versions)
     info = meta_graph.meta_info_def
     info.CopyFrom(original.meta_info_def)
     info.ClearField("function_aliases")
@@ -72,7 +77,8 @@ def _fill(
         for infos in (meta_graph.signature_def[name].inputs, meta_graph.signature_def[name].outputs):
             for info in infos.values():
                 _rename(info, renamed)
-    for tensor, filename in assets:
+    for old, filename in asset_tensors(original):
+        tensor = _renamed(old, renamed)
         asset = meta_graph.asset_file_def.add(filename=filename)
         asset.tensor_info.name = f"{tensor.node}:{tensor.port}"
     collections = meta_graph.collection_def
@@ -105,17 +111,16 @@ def _rename(info: Any, names: Mapping[str, str]) -> None:
         info.name = renamed(info.name)
 
 
-def _fill_graph(graph: Any, view: GraphView, assets: list[tuple[Tensor, str]]) -> None:
-    """Copy the view into an empty GraphDef; an asset's Placeholder becomes the file name, which loaders override."""
+def _nodes(view: GraphView, assets: Mapping[str, str]) -> list[NodeDef]:
+    """Return the nodes; an asset's Placeholder becomes the file name, which loaders override."""
     import numpy as np
 
-    graph.node.extend(view)
-    graph.library.CopyFrom(view.library)
-    graph.versions.CopyFrom(view.versions)
-    names = {tensor.node: filename for tensor, filename in assets}
-    for node in graph.node:
-        if node.name in names and node.op == "Placeholder":
-            node.CopyFrom(constant_node(node.name, np.array(names[node.name].encode(), object), node.device))
+    return [
+        constant_node(node.name, np.array(assets[node.name].encode(), object), node.device)
+        if node.name in assets and node.op == "Placeholder"
+        else node
+        for node in view
+    ]
 
 
 def _used_ops(view: GraphView) -> list[Any]:

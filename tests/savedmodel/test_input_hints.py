@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 
 from tfs.savedmodel.input_hints import ExampleFeature, InputHints, hints_of, read_hints
@@ -46,6 +48,20 @@ def test_ids_are_traced_through_functions_to_the_smallest_table(tmp_path_factory
     inputs = generate(read_signatures(path)["serving_default"], 200, 0, hints)
     assert (inputs["ids"].min(), inputs["ids"].max()) == (0, 69)
     assert set(inputs["n"]) == {0, 1}
+
+
+def test_the_rows_are_those_of_the_axis_that_ids_choose_from():
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        ids = tf.compat.v1.placeholder(tf.int64, [None, 4], name="ids")
+        parts = tf.split(tf.concat([ids, ids], axis=1), 2, axis=1)
+        tf.gather(tf.zeros([3, 9]), tf.stack(parts), axis=1)
+        tf.gather(tf.zeros([12, 2]), tf.reshape(tf.cast(ids, tf.int32), [-1]))
+        size = tf.compat.v1.placeholder(tf.int32, [2], name="size")
+        tf.gather(tf.zeros([5, 2]), tf.zeros(size, tf.int32))
+    meta_graph = meta_graph_pb2.MetaGraphDef(graph_def=graph.as_graph_def())
+    assert hints_of(meta_graph, Path()).id_ranges == {"ids": 9}
 
 
 def test_a_graph_without_any_has_none(tmp_path):

@@ -1,19 +1,19 @@
 """What original and result are asked: the user's samples, and ids that the model's tables have."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from graphs import numbers, tf1, view_of
+from graphs import numbers
 
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.input_hints import read_hints
 from tfs.savedmodel.reading import read_signatures
 from tfs.transforms.comparing import MismatchError
-from tfs.transforms.id_ranges import id_ranges
 from tfs.transforms.optimizing import optimize
-from tfs.transforms.verification_inputs import generated_inputs
+from tfs.transforms.verification_inputs import Samples, verification_requests
 
 
 def _save(path: Path) -> Path:
@@ -32,23 +32,16 @@ def _save(path: Path) -> Path:
     return path
 
 
-def test_ids_are_those_of_the_rows_that_they_choose_from() -> None:
-    def build() -> None:
-        import tensorflow as tf
-
-        x = tf1().placeholder(tf.int64, [None, 4], name="x")
-        small, large = tf.constant(numbers(5, 2)), tf.constant(numbers(3, 9))
-        flat = tf.reshape(tf.cast(x, tf.int32), [-1])
-        tf.add(tf.reduce_sum(tf.gather(small, flat)), tf.reduce_sum(tf.gather(large, x, axis=1)), name="y")
-
-    assert id_ranges(view_of(build)) == {"x": 5}
-
-
-def test_generated_ids_reach_every_row(tmp_path: Path) -> None:
-    signature = read_signatures(_save(tmp_path / "1"))["serving_default"]
-    node = signature.inputs["ids"].name.partition(":")[0]
-    ids = generated_inputs(signature, {node: 7}, 200, 1)["ids"]
-    assert (ids.dtype, set(ids.reshape(-1).tolist())) == (np.int64, set(range(7)))
+def test_strings_are_words_that_the_model_s_tables_know(saved_models: Callable[[str], Path]) -> None:
+    """Words that no table has would all become one id, and hide what happens to the others."""
+    path = saved_models("vocabulary")
+    signatures = read_signatures(path)
+    requests, _ = verification_requests(path, signatures, Samples(read_hints(path)), [])
+    words = {word for request in requests for word in request.inputs["words"].ravel().tolist()}
+    assert b"movie" in words  # the others are in every vocabulary
+    report = optimize(path, dry_run=True)
+    assert report.verification is not None
+    assert report.verification.source == "generated inputs"
 
 
 def test_a_mistake_behind_a_high_id_is_found(tmp_path: Path) -> None:
