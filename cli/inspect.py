@@ -202,8 +202,8 @@ def _show_server(url: str, signature: str | None, *, request: bool, json: bool) 
     from tfs.cli.inspect_tables import print_requests, print_served
     from tfs.savedmodel.reading import signature_named
     from tfs.savedmodel.request_samples import request_samples
-    from tfs.savedmodel.served_model import served_model
     from tfs.savedmodel.synthetic import generate
+    from tfs.serve.client.served_model import served_model
 
     model = served_model(url)
     if signature is not None:

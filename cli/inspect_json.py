@@ -8,7 +8,7 @@ from tfs.cli.signature_view import SignatureJson, signature_json
 from tfs.savedmodel.comparison import Comparison
 from tfs.savedmodel.description import Description
 from tfs.savedmodel.request_samples import RequestSample
-from tfs.savedmodel.served_model import ServedModel
+from tfs.serve.client.served_model import ServedModel
 
 __all__ = ["description_json", "json_schema", "served_json"]
 

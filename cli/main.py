@@ -14,7 +14,7 @@ from tfs.savedmodel.errors import TfsError
 __all__ = ["app", "main"]
 
 # In the order of the help text. Each module has `register(app)`, which adds its subcommand.
-_COMMANDS: tuple[str, ...] = ("export", "optimize", "warmup", "inspect", "serve", "run", "predict")
+_COMMANDS: tuple[str, ...] = ("export", "optimize", "warmup", "inspect", "serve", "run", "predict", "bench")
 
 app = typer.Typer(
     name="tfs",

@@ -180,10 +180,29 @@ class Engine:
             descriptors: called when the first client asks for server reflection; returns a serialized
                 `FileDescriptorSet` of all services. Without it there is no reflection.
         """
-    def run_loop(self, model: str, version: int, request: bytes, *, seconds: float, threads: int) -> float:
-        """Return calls/s of a loop over the session with no network: the in-process limit, for benchmarks.
+    def run_loop(
+        self,
+        model: str,
+        version: int,
+        requests: Sequence[bytes],
+        *,
+        seconds: float,
+        threads: int,
+        rate: float | None = None,
+    ) -> tuple[float, list[float]]:
+        """Run a loaded version over and over with no network between; return what was measured.
 
-        `request` is a serialized `PredictRequest`; it is decoded once, outside of the loop.
+        Args:
+            model: its name.
+            version: its number.
+            requests: serialized `PredictRequest`s, taken in turn; they are decoded once, outside of the loop.
+            seconds: how long new runs begin.
+            threads: how many run at a time.
+            rate: runs per second that become due, whether those before have ended or not; None for a closed loop.
+
+        Returns:
+            The seconds until the last run had ended, and those of each run; with a `rate` from the moment when it was
+            due, so that waiting for a thread counts.
         """
     def shutdown(self, drain_seconds: float) -> bool:
         """Stop accepting, wait up to `drain_seconds` for requests under way, close; True if all were answered.

@@ -20,7 +20,8 @@ def main(name: str, base_path: str, seconds: str, threads: str, *flags: str) -> 
     engine = new_engine(execution_of(ServerOptions(model_name=name, model_base_path=base_path, **values)))
     engine.load(name, 1, os.path.join(base_path, "1"))
     request = sys.stdin.buffer.read()
-    print(engine.run_loop(name, 1, request, seconds=float(seconds), threads=int(threads)))
+    elapsed, latencies = engine.run_loop(name, 1, [request], seconds=float(seconds), threads=int(threads))
+    print(len(latencies) / elapsed)
 
 
 if __name__ == "__main__":

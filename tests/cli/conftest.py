@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from served import Addresses, serving
 
 Tfs = Callable[..., "subprocess.CompletedProcess[str]"]
+
 
 _MODEL = """
 import keras
@@ -66,3 +68,10 @@ def exported(tfs: Tfs, model_file: Path, tmp_path_factory: pytest.TempPathFactor
     done = tfs("export", f"{model_file}:digits", "-o", base, "--signature", named[0], "--signature", named[1])
     assert done.returncode == 0, done.stderr
     return base / "1"
+
+
+@pytest.fixture(scope="session")
+def server(exported: Path) -> Iterator[Addresses]:
+    """A server with the exported model as `digits`."""
+    with serving("digits", exported.parent) as addresses:
+        yield addresses

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_COMMANDS = ["export", "optimize", "warmup", "inspect", "serve", "run", "predict"]
+_COMMANDS = ["export", "optimize", "warmup", "inspect", "serve", "run", "predict", "bench"]
 
 
 def test_help_lists_the_commands_in_the_order_of_the_work(tfs):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from served import serving
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,8 +42,11 @@ def _without_what_varies(text):
     return [" ".join(line.split()) for line in text.strip().splitlines()]
 
 
-def _follow(page, folder, replace=()):
-    """Run each command of a page's console blocks and compare what it prints with what the page shows."""
+def _follow(page, folder, replace=(), without=lambda text: text):
+    """Run each command of a page's console blocks and compare what it prints with what the page shows.
+
+    `replace` adapts commands and output to this machine, `without` takes out what differs from run to run.
+    """
     examples = [
         piece.split("\n", 1) for block in _blocks(page, "console") for piece in re.split(r"^\$ ", block, flags=re.M)[1:]
     ]
@@ -51,7 +55,8 @@ def _follow(page, folder, replace=()):
         adapted, expected = command, shown
         for old, new in replace:
             adapted, expected = adapted.replace(old, new), expected.replace(old, new)
-        assert _without_what_varies(_run(adapted, folder)) == _without_what_varies(expected), command
+        printed, wanted = without(_run(adapted, folder)), without(expected)
+        assert _without_what_varies(printed) == _without_what_varies(wanted), command
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +92,22 @@ def test_the_run_page(folder):
     assert (folder / "models/half_plus_two/5/assets.extra/tf_serving_warmup_requests").is_file()
 
 
-def test_the_predict_page(folder):
-    flags = ["--port=-1", "--rest_api_port=-1", "--model_name=half_plus_two", "--model_base_path=models/half_plus_two"]
-    command = [sys.executable, "-m", "tfs.cli", "serve", *flags]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as server:
-        ready = next(filter(None, (re.search(r"ready: grpc=(\S+) rest=(\S+)", line) for line in server.stderr)))
-        try:
-            _follow("predict.md", folder, [("localhost:8500", ready[1]), ("localhost:8501", ready[2])])
-        finally:
-            server.terminate()
-            server.stderr.read()
+@pytest.fixture
+def addresses(folder):
+    """What the pages call localhost:8500 and localhost:8501, and where that is: a server of the exported model."""
+    with serving("half_plus_two", folder / "models" / "half_plus_two") as server:
+        yield [("grpc://localhost:8500", server.grpc), ("http://localhost:8501", server.rest)]
+
+
+def test_the_predict_page(folder, addresses):
+    _follow("predict.md", folder, addresses)
+
+
+def test_the_bench_page(folder, addresses):
+    def without_measurements(text):
+        # A percentile is absent where there were too few requests; a slow machine gets notes.
+        text = re.sub(r"^note: .*\n|, of which \S+ were answered", "", text, flags=re.MULTILINE)
+        return re.sub(r"\d[\d,.]*|null|(?<=│ )- ", "#", text.replace("slowest", "p99"))
+
+    _follow("bench.md", folder, addresses, without_measurements)
+    assert (folder / "latencies.png").read_bytes().startswith(b"\x89PNG")

@@ -2,39 +2,11 @@
 
 import json
 import re
-import subprocess
-import sys
 import threading
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-
-
-@dataclass(frozen=True)
-class _Addresses:
-    grpc: str
-    rest: str
-
-
-@pytest.fixture(scope="module")
-def server(exported):
-    """A server with the exported model as `digits`; ended with SIGTERM."""
-    flags = ["--port=-1", "--rest_api_port=-1", "--model_name=digits", f"--model_base_path={exported.parent}"]
-    command = [sys.executable, "-m", "tfs.cli", "serve", *flags]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        log = []
-        for line in process.stderr:
-            log.append(line)
-            ready = re.search(r"ready: grpc=(\S+) rest=(\S+)", line)
-            if ready:
-                break
-        else:
-            pytest.fail("".join(log))
-        yield _Addresses(f"grpc://{ready[1]}", f"http://{ready[2]}")
-        process.terminate()
-        process.stderr.read()
 
 
 @pytest.fixture(params=["grpc", "rest"])

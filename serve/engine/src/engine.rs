@@ -5,7 +5,7 @@ mod load;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -16,6 +16,7 @@ use crate::execution_plan::{ExampleRequest, Planner};
 use crate::health::HealthTable;
 use crate::listen_options::ListenOptions;
 use crate::listeners::{Listeners, runtime_error};
+use crate::load_loop::{Load, Runs};
 use crate::messages::ModelVersionStatus;
 use crate::metrics::Metrics;
 use crate::predict::{self, PredictRequest};
@@ -183,29 +184,18 @@ impl Engine {
         answered
     }
 
-    /// Calls per second of `threads` threads that run `request` over and over, with no network between.
-    pub fn run_loop(&self, model: &str, version: i64, request: &[u8], seconds: f64, threads: usize) -> Result<f64> {
+    /// Run a version over and over with no network between; each thread takes the requests in turn.
+    pub fn run_loop(&self, model: &str, version: i64, requests: &[&[u8]], load: &Load) -> Result<Runs> {
         let servable = lock(&self.servables)
             .get(&(model.to_owned(), version))
             .cloned()
             .ok_or_else(|| not_loaded(model, version))?;
-        let request = PredictRequest::parse(request)?;
-        let call = predict::decode(&servable, &request)?.call;
-        let start = Instant::now();
-        let duration = Duration::try_from_secs_f64(seconds).map_err(|error| Error::invalid(error.to_string()))?;
-        let count_runs = || -> Result<u64> {
-            let mut count = 0;
-            while start.elapsed() < duration {
-                servable.run(&call)?;
-                count += 1;
-            }
-            Ok(count)
-        };
-        let counts = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(count_runs)).collect();
-            workers.into_iter().map(|worker| worker.join().unwrap_or(Ok(0))).collect::<Result<Vec<u64>>>()
-        })?;
-        Ok(counts.iter().sum::<u64>() as f64 / start.elapsed().as_secs_f64())
+        let decode = |request: &&[u8]| Ok(predict::decode(&servable, &PredictRequest::parse(request)?)?.call);
+        let calls = requests.iter().map(decode).collect::<Result<Vec<_>>>()?;
+        if calls.is_empty() {
+            return Err(Error::invalid("a load needs a request"));
+        }
+        load.run(|number| servable.run(&calls[(number % calls.len() as u64) as usize]).map(drop))
     }
 }
 

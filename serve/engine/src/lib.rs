@@ -18,6 +18,7 @@ mod inference;
 mod json;
 mod listen_options;
 mod listeners;
+mod load_loop;
 mod messages;
 mod metrics;
 mod predict;

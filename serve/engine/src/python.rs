@@ -16,6 +16,7 @@ use crate::error::{Code, Error};
 use crate::execution_plan::ExampleRequest;
 use crate::grpc::reflection::Descriptors;
 use crate::listen_options::{Answering, Http2, ListenOptions, Tls};
+use crate::load_loop::Load;
 use crate::messages::{ModelVersionStatus, StatusProto};
 use crate::python_executor::{Gate, PythonExecutor};
 use crate::reload::ReloadConfig;
@@ -228,17 +229,22 @@ impl Engine {
         Ok(Addresses { grpc: ports.grpc, rest: ports.rest })
     }
 
-    #[pyo3(signature = (model, version, request, *, seconds, threads))]
+    #[pyo3(signature = (model, version, requests, *, seconds, threads, rate=None))]
+    #[expect(clippy::too_many_arguments, reason = "the keyword arguments of a Python method")]
     fn run_loop(
         &self,
         py: Python<'_>,
         model: &str,
         version: i64,
-        request: &[u8],
+        requests: Vec<Vec<u8>>,
         seconds: f64,
         threads: usize,
-    ) -> PyResult<f64> {
-        Ok(py.detach(|| self.engine.run_loop(model, version, request, seconds, threads))?)
+        rate: Option<f64>,
+    ) -> PyResult<(f64, Vec<f64>)> {
+        let requests: Vec<&[u8]> = requests.iter().map(Vec::as_slice).collect();
+        let load = Load { seconds, threads, rate };
+        let runs = py.detach(|| self.engine.run_loop(model, version, &requests, &load))?;
+        Ok((runs.seconds, runs.latencies))
     }
 
     fn shutdown(&self, py: Python<'_>, drain_seconds: f64) -> PyResult<bool> {

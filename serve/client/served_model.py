@@ -1,22 +1,15 @@
 """What a running server says about a model: its signatures and the states of its versions."""
 
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tfs.savedmodel.errors import TfsError, UsageError
-from tfs.savedmodel.prediction_client import (
-    Question,
-    call_rest,
-    grpc_address,
-    grpc_definitions,
-    rest_definitions,
-)
-from tfs.savedmodel.reading import Signature, signatures_of
+from tfs.savedmodel.reading import Signature
+from tfs.serve.client.address import Address, parse_address
+from tfs.serve.client.calls import TIMEOUT_SECONDS, call_rest, model_path, refusals_of, served_signatures
 
 __all__ = ["ServedModel", "ServedVersion", "served_model"]
 
-_TIMEOUT_SECONDS = 60.0
 _FORM = "http://host:8501/v1/models/NAME or grpc://host:8500/NAME, each also with /versions/N"
 
 
@@ -66,10 +59,9 @@ def served_model(url: str) -> ServedModel:
     """
     parts = urlsplit(url)
     name, version = _model_of(url)
-    question = Question(name, version, "")
-    ask = _ask_grpc if parts.scheme == "grpc" else _ask_rest
-    definitions, states = ask(parts.scheme, parts.netloc, question)
-    return ServedModel(url, name, version, tuple(states), signatures_of(definitions))
+    address = parse_address(f"{parts.scheme}://{parts.netloc}")
+    states = (_states_over_rest if address.rest else _states_over_grpc)(address, name)
+    return ServedModel(url, name, version, tuple(states), served_signatures(address, name, version))
 
 
 def _model_of(url: str) -> tuple[str, int | None]:
@@ -87,45 +79,32 @@ def _model_of(url: str) -> tuple[str, int | None]:
     raise UsageError(f"`{url}` names no model of a server", _FORM)
 
 
-def _ask_rest(scheme: str, netloc: str, question: Question) -> tuple[Any, list[ServedVersion]]:
+def _states_over_rest(address: Address, model: str) -> list[ServedVersion]:
     import httpx
 
-    model = f"{scheme}://{netloc}/v1/models/{quote(question.model, safe='')}"
-    version = "" if question.version is None else f"/versions/{question.version}"
-    with httpx.Client(timeout=_TIMEOUT_SECONDS) as client:
-        status = call_rest(client, "GET", model)
-        definitions = rest_definitions(call_rest(client, "GET", f"{model}{version}/metadata"))
+    url = f"{address.target}{model_path(model)}"
+    with httpx.Client(timeout=TIMEOUT_SECONDS, **address.http_arguments()) as client:
+        status = call_rest(client, "GET", url)
     try:
-        states = [
+        return [
             ServedVersion(int(entry["version"]), entry["state"], entry["status"].get("error_message", ""))
             for entry in status["model_version_status"]
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise TfsError(f"the status of `{model}` cannot be read: {error}") from error
-    return definitions, states
+        raise TfsError(f"the status of `{url}` cannot be read: {error}") from error
 
 
-def _ask_grpc(_scheme: str, netloc: str, question: Question) -> tuple[Any, list[ServedVersion]]:
+def _states_over_grpc(address: Address, model: str) -> list[ServedVersion]:
     import grpc
 
-    from tfs.savedmodel.protos import (
-        get_model_status_pb2,
-        model_service_pb2_grpc,
-        prediction_service_pb2_grpc,
-    )
+    from tfs.savedmodel.protos import get_model_status_pb2, model_service_pb2_grpc
 
-    address = grpc_address(netloc)
     request = get_model_status_pb2.GetModelStatusRequest()
-    request.model_spec.name = question.model
-    with grpc.insecure_channel(address) as channel:
-        try:
-            status = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=_TIMEOUT_SECONDS)
-            definitions = grpc_definitions(prediction_service_pb2_grpc.PredictionServiceStub(channel), question)
-        except grpc.RpcError as error:
-            raise TfsError(f"`grpc://{address}` answered {error.code().name}: {error.details()}") from error
+    request.model_spec.name = model
+    with address.channel(grpc) as channel, refusals_of(address):
+        status = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=TIMEOUT_SECONDS)
     state = get_model_status_pb2.ModelVersionStatus.State
-    versions = [
+    return [
         ServedVersion(entry.version, state.Name(entry.state), entry.status.error_message)
         for entry in status.model_version_status
     ]
-    return definitions, versions
