@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from tfs.transforms.factors import RefusedError
 from tfs.transforms.graph_edit import GraphEdit
-from tfs.transforms.graph_pass import PassResult, Skip
+from tfs.transforms.graph_pass import PassResult
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, attribute
+from tfs.transforms.offering import rewrite_each
 from tfs.transforms.static_shapes import StaticShapes
 
 __all__ = ["copy_attributes", "fuse_convolutions", "sole_source"]
@@ -14,7 +15,7 @@ _KERNEL_TYPES = frozenset({1, 2, 19})  # DT_FLOAT, DT_DOUBLE, DT_HALF: what the 
 
 
 def fuse_convolutions(
-    view: GraphView, fuse: Callable[[GraphView, NodeDef, GraphEdit], tuple[NodeDef, tuple[str, ...]] | None]
+    view: GraphView, fuse: Callable[[GraphView, GraphEdit, NodeDef], tuple[NodeDef, tuple[str, ...]] | None]
 ) -> PassResult:
     """Offer each plain Conv2D to `fuse`; it returns the node that takes its place and the names of those it swallows.
 
@@ -22,24 +23,15 @@ def fuse_convolutions(
     dilations, another data format than NHWC or explicit padding is left alone: no fused kernel has these. So is one of
     more than one row: the fused kernels of TensorFlow 2.15 to 2.21 compute the first row only.
     """
-    shapes: StaticShapes | None = None
-    edit = GraphEdit(view)
-    skipped: list[Skip] = []
-    count = 0
-    for node in view:
-        if node.op != "Conv2D" or node.name in view.roots.nodes:
-            continue
-        try:
-            found = fuse(view, node, edit)
-            if found is None:
-                continue
-            _require_plain(node)
-            shapes = shapes or StaticShapes(view)
-            if (shapes(Tensor(node.name, 0)) or (None,))[0] != 1:
-                raise RefusedError("it takes more than one row, of which the fused kernel gets only the first right")
-        except RefusedError as refusal:
-            skipped.append(Skip(node.name, str(refusal)))
-            continue
+    shapes = StaticShapes(view)
+
+    def rewrite(view: GraphView, edit: GraphEdit, node: NodeDef) -> bool:
+        found = fuse(view, edit, node)
+        if found is None:
+            return False
+        _require_plain(node)
+        if (shapes(Tensor(node.name, 0)) or (None,))[0] != 1:
+            raise RefusedError("it takes more than one row, of which the fused kernel gets only the first right")
         fused, swallowed = found
         edit.put(fused)
         waits = [name for name in (*swallowed, node.name) for name in view.control_inputs(name)]
@@ -47,10 +39,9 @@ def fuse_convolutions(
         for name in swallowed:
             edit.redirect_control(name, [node.name])
             edit.drop(name)
-        count += 1
-    if not count:
-        return PassResult(view, {}, tuple(skipped))
-    return PassResult(edit.view(), {"convolutions fused": count}, tuple(skipped))
+        return True
+
+    return rewrite_each(view, "Conv2D", rewrite, "convolutions fused")
 
 
 def _require_plain(node: NodeDef) -> None:

@@ -5,8 +5,9 @@ import numpy as np
 from tfs.transforms.factors import RefusedError, constant_value
 from tfs.transforms.fusing import copy_attributes, sole_source
 from tfs.transforms.graph_edit import GraphEdit
-from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
+from tfs.transforms.graph_pass import GraphPass, PassResult, transform
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, attribute, node_def
+from tfs.transforms.offering import rewrite_each
 
 __all__ = ["FlattenAtrousConv"]
 
@@ -29,19 +30,7 @@ class FlattenAtrousConv(GraphPass):
 
     def __call__(self, view: GraphView) -> PassResult:
         """Return the graph with dilated convolutions flattened."""
-        edit = GraphEdit(view)
-        skipped: list[Skip] = []
-        count = 0
-        for node in view:
-            if node.op != "BatchToSpaceND" or node.name in view.roots.nodes:
-                continue
-            try:
-                count += _flatten(view, edit, node)
-            except RefusedError as refusal:
-                skipped.append(Skip(node.name, str(refusal)))
-        if not count:
-            return PassResult(view, {}, tuple(skipped))
-        return PassResult(edit.view(), {"dilated convolutions flattened": count}, tuple(skipped))
+        return rewrite_each(view, "BatchToSpaceND", _flatten, "dilated convolutions flattened")
 
 
 def _flatten(view: GraphView, edit: GraphEdit, outer: NodeDef) -> bool:

@@ -26,7 +26,7 @@ class FusePadAndConv(GraphPass):
         return fuse_convolutions(view, _fuse)
 
 
-def _fuse(view: GraphView, conv: NodeDef, edit: GraphEdit) -> tuple[NodeDef, tuple[str, ...]] | None:
+def _fuse(view: GraphView, edit: GraphEdit, conv: NodeDef) -> tuple[NodeDef, tuple[str, ...]] | None:
     pad = sole_source(view, conv, _MIRROR_PAD)
     if pad is None:
         return None

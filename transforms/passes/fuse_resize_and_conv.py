@@ -30,7 +30,7 @@ class FuseResizeAndConv(GraphPass):
         return fuse_convolutions(view, _fuse)
 
 
-def _fuse(view: GraphView, conv: NodeDef, edit: GraphEdit) -> tuple[NodeDef, tuple[str, ...]] | None:
+def _fuse(view: GraphView, edit: GraphEdit, conv: NodeDef) -> tuple[NodeDef, tuple[str, ...]] | None:
     resize = resize_before(view, conv, conv)
     if resize is None:
         return None

@@ -28,7 +28,7 @@ class FuseResizePadAndConv(GraphPass):
         return fuse_convolutions(view, _fuse)
 
 
-def _fuse(view: GraphView, conv: NodeDef, edit: GraphEdit) -> tuple[NodeDef, tuple[str, ...]] | None:
+def _fuse(view: GraphView, edit: GraphEdit, conv: NodeDef) -> tuple[NodeDef, tuple[str, ...]] | None:
     pad = sole_source(view, conv, _MIRROR_PAD)
     resize = None if pad is None else resize_before(view, pad, conv)
     if pad is None or resize is None:

@@ -5,8 +5,9 @@ import numpy as np
 from tfs.transforms.factors import RefusedError, constant_value
 from tfs.transforms.fusing import sole_source
 from tfs.transforms.graph_edit import GraphEdit
-from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
+from tfs.transforms.graph_pass import GraphPass, PassResult, transform
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, attribute
+from tfs.transforms.offering import rewrite_each
 
 __all__ = ["PadConvolutions"]
 
@@ -28,19 +29,7 @@ class PadConvolutions(GraphPass):
 
     def __call__(self, view: GraphView) -> PassResult:
         """Return the graph with pads taken into convolutions."""
-        edit = GraphEdit(view)
-        skipped: list[Skip] = []
-        count = 0
-        for node in view:
-            if node.op != "Conv2D" or node.name in view.roots.nodes:
-                continue
-            try:
-                count += _fuse(view, edit, node)
-            except RefusedError as refusal:
-                skipped.append(Skip(node.name, str(refusal)))
-        if not count:
-            return PassResult(view, {}, tuple(skipped))
-        return PassResult(edit.view(), {"pads taken into convolutions": count}, tuple(skipped))
+        return rewrite_each(view, "Conv2D", _fuse, "pads taken into convolutions")
 
 
 def _fuse(view: GraphView, edit: GraphEdit, conv: NodeDef) -> bool:
