@@ -12,6 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.transforms.graph_view import GraphView
+from tfs.transforms.passes import bfloat16
+from tfs.transforms.passes.float16_weights import Float16Weights
 from tfs.transforms.passes.quantize_nodes import QuantizeNodes
 from tfs.transforms.passes.quantize_weights import QuantizeWeights
 from tfs.transforms.quantization import quantized
@@ -39,6 +41,36 @@ def test_large_weights_take_a_quarter_of_the_bytes() -> None:
     assert before.byte_size - after.byte_size > 32 * 64 * 3 - 1000
     assert_same_numbers(before, after, _X, rtol=0.02)
     assert ops(apply("quantize_weights(minimum_size=64)", before))["Dequantize"] == 3
+
+
+def test_float16_takes_half_of_the_bytes_and_keeps_three_digits() -> None:
+    before = _dense()
+    after = apply("float16_weights", before)
+    assert after.nodes["w"].op == "Cast"
+    assert ops(after)["Cast"] == 1
+    assert before.byte_size - after.byte_size > 32 * 64 * 2 - 500
+    assert_same_numbers(before, after, _X, rtol=1e-3)
+    large = numbers(32, 64) * 1e5
+    assert "w: it holds values that float16 does not have" in reasons(result_of(Float16Weights(), _dense(large)))
+
+
+def test_bfloat16_is_computed_where_the_cpu_has_it() -> None:
+    before = _dense()
+    try:
+        after = apply("bfloat16 fold_constants", before)
+    except TfsError as error:
+        pytest.skip(str(error))
+    assert {after.nodes[name].attr["T"].type for name in after.nodes if after.nodes[name].op == "MatMul"} == {14}
+    assert before.byte_size - after.byte_size > 32 * 64 * 2 - 500
+    assert_same_numbers(before, after, _X, rtol=0.02)
+
+
+def test_bfloat16_is_refused_where_it_would_be_emulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx2 avx512f\n")
+    monkeypatch.setattr(bfloat16, "_CPU_INFO", tmp_path / "cpuinfo")
+    with pytest.raises(TfsError, match=r"this CPU has no instructions for bfloat16 .*`bfloat16\(ignore_errors=true\)`"):
+        apply("bfloat16", _dense())
+    assert ops(apply("bfloat16(ignore_errors=true)", _dense())) == ops(_dense())
 
 
 def test_weights_that_are_not_finite_stay() -> None:
@@ -120,6 +152,65 @@ def test_an_op_without_a_kernel_is_named_and_left_alone() -> None:
     result = result_of(QuantizeNodes(), view)
     assert reasons(result) == "y: this TensorFlow has no kernel for QuantizedConv2DTranspose"
     assert result.view is view
+
+
+def _trained(constant: bool = True, **options: Any) -> GraphView:
+    """Two layers as training for 8 bits leaves them: a FakeQuant behind the activation, another one at the input."""
+
+    def build() -> None:
+        import tensorflow as tf
+
+        x = tf1().placeholder(tf.float32, [None, 32], name="x")
+        x = tf.quantization.fake_quant_with_min_max_args(x, -1, 1, name="input_range")
+        hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(x, numbers(32, 64)), numbers(64, seed=2)))
+        hidden = tf.reshape(hidden, [-1, 64])
+        high = 8.0 if constant else tf1().placeholder_with_default(8.0, [], name="high")
+        hidden = tf.quantization.fake_quant_with_min_max_vars(hidden, -1.0, high, name="range", **options)
+        tf.identity(tf.matmul(hidden, numbers(64, 8, seed=3)), name="y")
+
+    return view_of(build)
+
+
+def test_trained_ranges_take_the_place_of_measured_ones() -> None:
+    before = _trained()
+    after = apply("quantize_nodes", before)
+    assert not {op for op in ops(after) if op.startswith("FakeQuant")}
+    # The first MatMul, whose result the training has not seen, and the last one are measured; the others are not.
+    assert ops(after)["RequantizationRange"] == 2
+    assert ops(after)["QuantizeV2"] == 1
+    assert not ops(after).keys() & {"Min", "Max"}
+    assert ops(after)["Dequantize"] == 1
+    assert_same_numbers(before, after, _X, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("view", "reason"),
+    [
+        (lambda: _trained(num_bits=4), "range: it has fewer or more codes than the 256"),
+        (lambda: _trained(narrow_range=True), "range: it has fewer or more codes than the 256"),
+        (lambda: _trained(constant=False), "range: its range is no constant"),
+    ],
+)
+def test_a_fake_quant_that_no_kernel_can_stand_for_stays(view: Any, reason: str) -> None:
+    result = result_of(QuantizeNodes(), view())
+    assert reason in reasons(result)
+    assert ops(result.view)["FakeQuantWithMinMaxVars"] == 1
+    assert_same_numbers(view(), result.view, _X, rtol=0.1)
+
+
+def test_a_trained_range_is_met_exactly() -> None:
+    """The numbers behind the codes are those that FakeQuant gives: its range is moved until 0 is one of them."""
+
+    def build() -> None:
+        import tensorflow as tf
+
+        x = tf1().placeholder(tf.float32, [None, 32], name="x")
+        tf.quantization.fake_quant_with_min_max_args(x, -0.37, 0.91, name="y")
+
+    before = view_of(build)
+    after = apply("quantize_nodes", before)
+    assert ops(after)["QuantizeV2"] == 1
+    assert_same_numbers(before, after, _X, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.transforms.factors import RefusedError
+from tfs.transforms.fake_quants import FAKE_QUANTS, trained_range, trained_ranges
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, node_def
@@ -24,7 +25,9 @@ class QuantizeNodes(GraphPass):
     """`op(x, ...)` in float32 -> `Dequantize(Requantize(Quantized<op>(QuantizeV2(x), ...)))`, named as the op.
 
     Ops: see `quantized_ops`. The range of a value is measured as it passes (`Min`, `Max`, and `RequantizationRange`
-    for results of 32 bits), or is `fallback_min` to `fallback_max`. Codes go from one quantized node to the next
+    for results of 32 bits), or is `fallback_min` to `fallback_max`. A FakeQuant node goes: its range, where it is
+    constant and of 8 bits, is that of the result in front of it, also through up to three Relu, Relu6, MaxPool, AvgPool
+    or Reshape, or of the float that it reads (see `fake_quants`). Codes go from one quantized node to the next
     without a Dequantize between. Constants are quantized here and now. Left alone: ops of `ignore_op`, dtypes other
     than float32, NCHW, dilations, explicit padding, and ops whose kernels this TensorFlow no longer has.
 
@@ -70,7 +73,8 @@ class QuantizeNodes(GraphPass):
         count = 0
         for name in view.order:
             node = view.nodes[name]
-            if node.op not in COUNTERPARTS or node.op in self._ignored or name in view.roots.nodes:
+            known = node.op in COUNTERPARTS or node.op in FAKE_QUANTS
+            if not known or node.op in self._ignored or name in view.roots.nodes:
                 continue
             try:
                 quantizer.replace(node)
@@ -92,21 +96,37 @@ class _Quantizer:
         self._view = view
         self._fallback = fallback
         self._codes: dict[Tensor, Quantized] = {}
+        self._trained = trained_ranges(view)
 
     def replace(self, node: NodeDef) -> None:
-        if node.attr["T"].type != _DT_FLOAT:
+        if node.op not in FAKE_QUANTS and node.attr["T"].type != _DT_FLOAT:
             raise RefusedError("it is not of float32")
         base = f"{node.name}/eightbit"
-        made = counterpart_node(node, self.edit.fresh_name(base), lambda tensor: self._quantize(node, tensor))
-        self.edit.put(made)
-        result = Quantized(*(Tensor(made.name, port) for port in range(3)))
-        if COUNTERPARTS[node.op].wide:
-            result = self._requantize(node, base, result)
+        if node.op in FAKE_QUANTS:
+            result = self._in_range(node, base)
+        else:
+            made = counterpart_node(node, self.edit.fresh_name(base), lambda tensor: self._quantize(node, tensor))
+            self.edit.put(made)
+            result = Quantized(*(Tensor(made.name, port) for port in range(3)))
+            if COUNTERPARTS[node.op].wide:
+                result = self._requantize(node, base, result)
         waits = [Tensor.parse(text) for text in node.input if text.startswith("^")]
         dequantize = node_def("Dequantize", node.name, [*result, *waits], node.device, mode=b"MIN_FIRST")
         dequantize.attr["T"].type = DT_QUINT8
         self.edit.put(dequantize)
         self._codes[Tensor(node.name, 0)] = result
+
+    def _in_range(self, node: NodeDef, base: str) -> Quantized:
+        """Return the codes of what a FakeQuant node reads, in its range."""
+        wanted, source = trained_range(self._view, node), Tensor.parse(node.input[0])
+        if self._trained.get(source.node) == wanted and source in self._codes:
+            return self._codes[source]  # it was requantized to this range
+        ends = self._ends(base, wanted, node.device)
+        return self._quantized(source, f"{base}/quantize", ends, node.device)
+
+    def _ends(self, base: str, ends: tuple[float, float], device: str) -> list[Tensor]:
+        named = zip(("min", "max"), ends, strict=True)
+        return [self.edit.constant(f"{base}/frozen_{what}", np.array(end, np.float32), device) for what, end in named]
 
     def _quantize(self, node: NodeDef, tensor: Tensor) -> Quantized:
         if tensor not in self._codes:
@@ -131,7 +151,10 @@ class _Quantizer:
         flat = self._put("Reshape", f"{base}/eightbit/flat", [tensor, flat_shape], device, Tshape=_DT_INT32)
         low = self._put("Min", f"{base}/eightbit/min", [flat, axis], device, Tidx=_DT_INT32)
         high = self._put("Max", f"{base}/eightbit/max", [flat, axis], device, Tidx=_DT_INT32)
-        node = node_def("QuantizeV2", self.edit.fresh_name(f"{base}/eightbit/quantize"), [tensor, low, high], device)
+        return self._quantized(tensor, f"{base}/eightbit/quantize", [low, high], device)
+
+    def _quantized(self, tensor: Tensor, name: str, ends: Sequence[Tensor], device: str) -> Quantized:
+        node = node_def("QuantizeV2", self.edit.fresh_name(name), [tensor, *ends], device)
         node.attr["T"].type = DT_QUINT8
         node.attr["mode"].s = b"MIN_FIRST"
         self.edit.put(node)
@@ -145,16 +168,14 @@ class _Quantizer:
         return self.edit.put(node)
 
     def _requantize(self, node: NodeDef, base: str, wide: Quantized) -> Quantized:
-        if self._fallback is None:
+        known = self._trained.get(node.name, self._fallback)
+        if known is None:
             measured = node_def("RequantizationRange", self.edit.fresh_name(f"{base}/requant_range"), wide, node.device)
             measured.attr["Tinput"].type = _DT_QINT32
             self.edit.put(measured)
             ends = [Tensor(measured.name, 0), Tensor(measured.name, 1)]
         else:
-            ends = [
-                self.edit.constant(f"{base}/requant_range/frozen_{what}", np.array(end, np.float32), node.device)
-                for what, end in zip(("min", "max"), self._fallback, strict=True)
-            ]
+            ends = self._ends(f"{base}/requant_range", known, node.device)
         narrow = node_def("Requantize", self.edit.fresh_name(f"{base}/requantize"), [*wide, *ends], node.device)
         narrow.attr["Tinput"].type = _DT_QINT32
         narrow.attr["out_type"].type = DT_QUINT8
