@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfs.exporters.feature_spec import convert_features, parsing_dictionary
-from tfs.exporters.processing.running import Processing, Values
+from tfs.exporters.processing.running import MadeSteps, Processing, Values
 from tfs.exporters.requests import check_inputs, examples_input, for_method
 from tfs.exporters.signature_spec import InputSpec, OutputSpec, SignatureSpec
 from tfs.exporters.sources.trained import ServingFunction
@@ -14,14 +14,14 @@ from tfs.savedmodel.errors import TfsError
 __all__ = ["declared_function"]
 
 
-def declared_function(name: str, spec: SignatureSpec, start: Any, uses: tuple[Any, ...] = ()) -> ServingFunction:
+def declared_function(name: str, spec: SignatureSpec, start: ServingFunction, made: MadeSteps) -> ServingFunction:
     """Return the function of a signature as a recipe declares it.
 
     Args:
         name: of the signature.
         spec: what it adds to or changes about `start`.
-        start: a concrete function of tensors; its own inputs and outputs are those of the model.
-        uses: objects that own tables of `start`.
+        start: its own inputs and outputs are those of the model.
+        made: the steps that other signatures of the same export have made; those of this one are added.
 
     Raises:
         TfsError: a name in the declaration is unknown, a dtype or shape does not fit the model's, an input of the model
@@ -30,9 +30,9 @@ def declared_function(name: str, spec: SignatureSpec, start: Any, uses: tuple[An
     import tensorflow as tf
 
     where = f"signature `{name}`"
-    model = _ModelFunction(where, start)
-    before = Processing(f"{where}, preprocess", spec.preprocess)
-    after = Processing(f"{where}, postprocess", spec.postprocess)
+    model = _ModelFunction(where, start.function)
+    before = Processing(f"{where}, preprocess", spec.preprocess, made)
+    after = Processing(f"{where}, postprocess", spec.postprocess, made)
     inputs = _input_specs(where, spec, model.inputs)
     check_inputs(where, spec.method, inputs)
     sources = _sources(spec, model.inputs)
@@ -47,7 +47,7 @@ def declared_function(name: str, spec: SignatureSpec, start: Any, uses: tuple[An
 
     traced = tf.function(call, input_signature=inputs, autograph=False).get_concrete_function()
     return ServingFunction(
-        traced, f"tensorflow/serving/{spec.method}", (start, *uses, *before.resources, *after.resources)
+        traced, f"tensorflow/serving/{spec.method}", (*start.uses, *before.resources, *after.resources)
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfs.exporters.declared import declared_function
 from tfs.exporters.options import ExportOptions
+from tfs.exporters.processing.running import MadeSteps
 from tfs.exporters.signature_spec import SignatureSpec
 from tfs.exporters.sources.python_objects import load_object, referred_to
 from tfs.exporters.sources.trained import ServingFunction, Trained
@@ -44,16 +45,17 @@ class ModelWithFunctions(Trained):
             functions[name] = (
                 _own(name, spec, own()) if spec.function is None else _named_function(self.model, name, spec.function)
             )
-        made = {name: _served(name, function) for name, function in functions.items()}
+        served = {name: _served(name, function) for name, function in functions.items()}
+        steps: MadeSteps = {}
         for name, spec in options.signatures.items():
             if not spec.is_plain:
-                made[name] = declared_function(name, spec, made[name].function, made[name].uses)
-        if not made:
+                served[name] = declared_function(name, spec, served[name], steps)
+        if not served:
             raise TfsError(
                 f"the {type(self.model).__name__} has no tf.function with an input_signature",
                 f"--signature {DEFAULT_SIGNATURE}=pkg.mod:fn, fn(model) returns one",
             )
-        return made
+        return served
 
 
 def parse_signature_option(options: list[str]) -> dict[str, SignatureSpec]:

@@ -34,6 +34,8 @@ def write_functions(directory: Path, model: Any, functions: dict[str, ServingFun
 
     root = tf.Module()
     root.resources = list(_resources([model, *(used for one in functions.values() for used in one.uses)], functions))
+    # What nothing in the graph reads is wanted beside it all the same.
+    root.files = [used for one in functions.values() for used in one.uses if isinstance(used, tf.saved_model.Asset)]
     concrete = {name: serving.function for name, serving in functions.items()}
     try:
         tf.saved_model.save(root, str(directory), signatures=concrete)

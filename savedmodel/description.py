@@ -22,7 +22,7 @@ from tfs.savedmodel.reading import (
     saved_model_file,
     signatures_of,
 )
-from tfs.savedmodel.restoring import unrestored_variables
+from tfs.savedmodel.restoring import needs_checkpoint, unrestored_variables
 from tfs.savedmodel.tables import Table, tables_of
 from tfs.savedmodel.tensorflow_paths import text_op_libraries
 from tfs.savedmodel.warmup import WarmupSummary, summarize
@@ -196,8 +196,7 @@ def _warmup(directory: Path) -> tuple[WarmupSummary | None, list[str]]:
 def _variables(graph: Any, directory: Path) -> tuple[tuple[Variable, ...], list[str]]:
     index = directory / "variables" / "variables.index"
     if not index.is_file():
-        reads = any(node.op in ("VarHandleOp", "VariableV2", "Variable") for node in graph.graph_def.node)
-        return (), [f"`{index}` is missing, and the graph has variables"] if reads else []
+        return (), [f"`{index}` is missing, and the graph has variables"] if needs_checkpoint(graph) else []
     objects = variables_of(graph.object_graph_def)
     try:
         entries = read_index(index)

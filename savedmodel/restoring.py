@@ -8,9 +8,10 @@ models: the signature reads `dense/kernel`, the checkpoint restores `Variable_1`
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["init_parts", "saver_parts", "unrestored_variables"]
+__all__ = ["init_parts", "needs_checkpoint", "saver_parts", "unrestored_variables"]
 
 _MAIN_OP_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+_REFERENCE_VARIABLES = ("Variable", "VariableV2")  # of TF 1
 _INIT_SIGNATURE = "__saved_model_init_op"
 
 
@@ -23,6 +24,14 @@ def unrestored_variables(graph: Any) -> list[str]:
     nodes = {node.name: node for node in graph.graph_def.node}
     setters = [graph.saver_def.restore_op_name, *_init_ops(graph)]
     return sorted(_variables_behind(nodes, _signature_outputs(graph)) - _variables_behind(nodes, setters))
+
+
+def needs_checkpoint(graph: Any) -> bool:
+    """Whether the main graph of a MetaGraphDef has variables that its init op does not set (to an asset's path)."""
+    nodes = {node.name: node for node in graph.graph_def.node}
+    if any(node.op in _REFERENCE_VARIABLES for node in nodes.values()):
+        return True
+    return bool(_variables_behind(nodes, nodes) - _variables_behind(nodes, _init_ops(graph)))
 
 
 def saver_parts(graph: Any) -> tuple[set[str], set[str]]:

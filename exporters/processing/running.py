@@ -10,13 +10,19 @@ from tfs.exporters.suggestions import suggestion
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.savedmodel.errors import TfsError
 
-__all__ = ["Processing", "Values"]
+__all__ = ["MadeSteps", "Processing", "Values"]
 
 Values = dict[str, Any]
+MadeSteps = dict[tuple[Any, ...], Applied]
 
 
 class Processing:
     """The steps before or after a model.
+
+    Args:
+        where: what to call them in messages.
+        steps: as declared.
+        made: the steps that other signatures have made already, and what this one adds: equal ones share their tables.
 
     Attributes:
         resources: trackable objects that own the steps' tables, and assets to keep.
@@ -25,9 +31,15 @@ class Processing:
         TfsError: a step cannot be made: its file is missing, its function cannot be loaded, a package is not installed.
     """
 
-    def __init__(self, where: str, steps: Sequence[StepSpec]) -> None:
+    def __init__(self, where: str, steps: Sequence[StepSpec], made: MadeSteps) -> None:
         self._where = where
-        self._steps = [(step, self._made(step)) for step in steps]
+        self._steps = []
+        for step in steps:
+            own = {key: value for key, value in step.arguments or () if key not in ("of", "into")}
+            key = (step.name, *own.items())
+            if key not in made:
+                made[key] = self._made(step, own)
+            self._steps.append((step, made[key]))
         self.resources = tuple(resource for _, applied in self._steps for resource in applied.resources)
 
     def __call__(self, values: Values) -> Values:
@@ -40,14 +52,13 @@ class Processing:
             values = self._after(step, applied, values)
         return values
 
-    def _made(self, step: StepSpec) -> Applied:
+    def _made(self, step: StepSpec, own: dict[str, Any]) -> Applied:
         if step.arguments is None:
             found = load_object(step.name)
             function = call_factory(found, step.name) if isinstance(found, type) else found
             if not callable(function):
                 raise TfsError(f"{self._where}: `{step.name}` is no function")
             return Applied(function, (function, *referred_to(function)))
-        own = {key: value for key, value in step.arguments if key not in ("of", "into")}
         try:
             made = STEPS[step.name].make(**own)
         except TfsError as error:
