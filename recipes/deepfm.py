@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CATEGORIES", "CATEGORY_SIZE", "COUNTS", "both_classes", "category_offsets", "ids", "model"]
+__all__ = [
+    "BUCKETS",
+    "CATEGORIES",
+    "CATEGORY_SIZE",
+    "COUNTS",
+    "both_classes",
+    "category_offsets",
+    "ids",
+    "model",
+]
 
 SEED = 20261120
 COUNTS, CATEGORIES = 13, 26

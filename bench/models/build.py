@@ -71,6 +71,16 @@ def digits() -> Recipe:
     return write, lambda _: {"images": held_out[:64]}
 
 
+def deepfm(rows: str, count: int, *changes: str) -> Recipe:
+    """Return the recipe of the project's DeepFM, with changes as of `--set`: `tfs run recipes/deepfm.yaml`."""
+
+    def write(base: Path) -> None:
+        changed = (f"output={base}", "version=1", "warmup=null", *changes)
+        tfs("run", "recipes/deepfm.yaml", *(word for change in changed for word in ("--set", change)))
+
+    return write, lambda generator: getattr(import_module("models.click_log"), rows)(count, generator)
+
+
 def write_warm_up(model: Model, file: Path) -> None:
     """Write the first rows as the bodies of REST requests with one row each, one a line."""
     lines = []
@@ -85,8 +95,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "digits": digits,
     "encoder": lambda: exported("text_encoder", "model", "rows", 64, "text"),
     "encoder_tokens": lambda: exported("text_encoder", "model", "tokens_rows", 64, "tokens"),
-    "deepfm": lambda: exported("deepfm", "model", "examples_rows", 1000, "examples"),
-    "deepfm_ids": lambda: exported("deepfm", "model", "ids_rows", 64, "ids"),
+    "deepfm": lambda: deepfm("examples_rows", 1000),
+    "deepfm_ids": lambda: deepfm("ids_rows", 64, "export.signatures={serving_default: {inputs: {ids: }}}"),
     "fashion": lambda: exported("images", "fashion", "fashion_rows", 256),
     "mobilenet_v2": lambda: exported("images", "mobilenet_v2", "large_rows", 2),
     "resnet50": lambda: exported("images", "resnet50", "large_rows", 2),
