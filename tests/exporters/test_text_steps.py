@@ -11,9 +11,10 @@ from tfs.exporters.exporting import export
 from tfs.exporters.options import ExportOptions
 from tfs.savedmodel.errors import TfsError
 
+_FULL_WIDTH = "\uff34\uff2f\uff2b\uff39\uff2f\u3000Tower"
 _TEXTS = [
     "品川プリンスホテル",
-    "\uff34\uff2f\uff2b\uff39\uff2f\u3000Tower"  # in full width,
+    _FULL_WIDTH,
     "東京都港区高輪4-10-30",
     "",
     "大阪府大阪市北区梅田1-1-1",
