@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ESTIMATOR_VENV := .venv-estimator
+ESTIMATOR_PYTHON ?= $(BIN)/python
 ENGINE := serve/engine
 DIST := dist
 BENCH_TOOLS := $(CURDIR)/build/bench/tools
@@ -15,7 +17,7 @@ ENGINE_SOURCES := $(shell find $(ENGINE)/src -name '*.rs') $(ENGINE)/Cargo.toml 
 
 .PHONY: help
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: tools
 tools:
@@ -42,6 +44,31 @@ demo: install ## Run the whole path on real data: train, export, optimize, serve
 test: install ## Run the tests
 	@cd $(ENGINE) && cargo test -q --no-default-features
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(MAKE) test-estimator
+
+# TensorFlow 2.15 is the last that has Estimators, and has wheels for Python up to 3.11. There tfs is a folder of links, with
+# the engine that `make install` has built: its stable ABI fits every Python.
+$(ESTIMATOR_VENV)/.installed: tests/estimator/requirements.txt pyproject.toml | install
+	@for python in "$(ESTIMATOR_PYTHON)" python3.11 python3.10; do \
+	  ! "$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' 2>/dev/null || break; \
+	  python=; \
+	done; \
+	test -n "$$python" || { echo "error: TensorFlow 2.15 has no wheel for $$($(BIN)/python -V): install Python 3.11 or 3.10, or set ESTIMATOR_PYTHON=..." >&2; exit 1; }; \
+	echo "installing TensorFlow 2.15 into $(ESTIMATOR_VENV)"; \
+	test -x $(ESTIMATOR_VENV)/bin/python || "$$python" -m venv $(ESTIMATOR_VENV)
+	@$(BIN)/python -c 'from importlib.metadata import requires; print(*(r for r in requires("tfs") if "extra ==" not in r), sep="\n")' > $(ESTIMATOR_VENV)/tfs.txt
+	@$(ESTIMATOR_VENV)/bin/pip install -q --disable-pip-version-check -r $(ESTIMATOR_VENV)/tfs.txt -r tests/estimator/requirements.txt
+	@for packages in $(ESTIMATOR_VENV)/lib/python3*/site-packages; do \
+	  rm -rf $$packages/tfs $$packages/tfs-*.dist-info; \
+	  mkdir $$packages/tfs; \
+	  for package in cli exporters transforms savedmodel serve; do ln -s $(CURDIR)/$$package $$packages/tfs/$$package; done; \
+	  cp -r $(VENV)/lib/python3*/site-packages/tfs-*.dist-info $$packages; \
+	done
+	@touch $@
+
+.PHONY: test-estimator
+test-estimator: $(ESTIMATOR_VENV)/.installed ## Run the tests of Estimators, with the last TensorFlow that has them
+	@TFS_PYTHON=$(CURDIR)/$(BIN)/python $(ESTIMATOR_VENV)/bin/python -m pytest -q -W ignore tests/estimator
 
 .PHONY: lint
 lint: install typing ## Check style and types: ruff, mypy --strict, stubtest, rustfmt, clippy

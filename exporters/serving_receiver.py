@@ -92,7 +92,7 @@ def receive(receiver: Receiver) -> ReceivedFeatures:
     if receiver.kind == "raw":
         raw = {
             name: tf.compat.v1.placeholder(dtype, shape, name=name)
-            for name, (dtype, shape) in _dense(parsers, receiver.features).items()
+            for name, (dtype, shape) in _dense(parsers, receiver).items()
         }
         return ReceivedFeatures(raw, raw, {})
 
@@ -102,8 +102,8 @@ def receive(receiver: Receiver) -> ReceivedFeatures:
         return ReceivedFeatures(features, {_EXAMPLES: serialized}, {})
     # Fed past the parsing, which then does not run.
     raw = {
-        name: tf.compat.v1.placeholder_with_default(features[name], shape, name=name)
-        for name, (_, shape) in _dense(parsers, receiver.features).items()
+        name: tf.compat.v1.placeholder_with_default(_padded(features[name]), shape, name=name)
+        for name, (_, shape) in _dense(parsers, receiver).items()
     }
     return ReceivedFeatures(raw, {_EXAMPLES: serialized}, {_RAW: raw})
 
@@ -123,16 +123,30 @@ def _parsers_of_columns(name: str) -> dict[str, Any]:
     return parsers
 
 
-def _dense(parsers: Mapping[str, Any], features: Mapping[str, Feature]) -> dict[str, tuple[Any, list[int | None]]]:
-    """Return dtype and shape of each feature as one dense tensor."""
+def _dense(parsers: Mapping[str, Any], receiver: Receiver) -> dict[str, tuple[Any, list[int | None]]]:
+    """Return dtype and shape of each feature as one dense tensor.
+
+    Feature columns of categories take any number of them as a dense tensor too, filled up with empty strings or -1.
+    """
     import tensorflow as tf
 
     dense: dict[str, tuple[Any, list[int | None]]] = {}
     for name, parser in parsers.items():
-        if not isinstance(parser, tf.io.FixedLenFeature):
+        declared = receiver.features.get(name)
+        if isinstance(parser, tf.io.FixedLenFeature):
+            dense[name] = (tf.as_dtype(declared.dtype) if declared else parser.dtype, [None, *parser.shape])
+        elif declared is None and isinstance(parser, tf.io.VarLenFeature) and parser.dtype in (tf.string, tf.int64):
+            dense[name] = (parser.dtype, [None, None])
+        else:
             raise TfsError(
                 f"feature `{name}` has no fixed length: clients cannot send it as one tensor", "receiver kind `parsing`"
             )
-        dtype = tf.as_dtype(features[name].dtype) if name in features else parser.dtype
-        dense[name] = (dtype, [None, *parser.shape])
     return dense
+
+
+def _padded(feature: Any) -> Any:
+    import tensorflow as tf
+
+    if not isinstance(feature, tf.sparse.SparseTensor):
+        return feature
+    return tf.sparse.to_dense(feature, "" if feature.dtype == tf.string else -1)

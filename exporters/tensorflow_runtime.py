@@ -48,6 +48,8 @@ def _import() -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """Return type and first line of what went wrong in somebody else's code."""
+    """Return type and first line of what went wrong in somebody else's code, without its stack."""
     lines = str(error).strip().splitlines()
+    if lines[:1] == ["in user code:"]:  # AutoGraph shows its way there and ends with type and message
+        return lines[-1].strip()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -215,8 +215,8 @@ class GraphView:
         source = self.nodes.get(Tensor.parse(text).node)
         return node.op == "Merge" and source is not None and source.op == "NextIteration"
 
-    def ancestors(self, names: Iterable[str], stop: frozenset[str] = frozenset()) -> set[str]:
-        """Return `names` and all nodes that they need, not looking behind the nodes in `stop`."""
+    def ancestors(self, names: Iterable[str]) -> set[str]:
+        """Return `names` and all nodes that they need."""
         seen: set[str] = set()
         todo = [name for name in names if name in self.nodes]
         while todo:
@@ -224,8 +224,7 @@ class GraphView:
             if name in seen:
                 continue
             seen.add(name)
-            if name not in stop:
-                todo.extend(Tensor.parse(text).node for text in self.nodes[name].input)
+            todo.extend(Tensor.parse(text).node for text in self.nodes[name].input)
         return seen
 
     def descendants(self, names: Iterable[str]) -> set[str]:

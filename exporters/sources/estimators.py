@@ -12,7 +12,7 @@ from tfs.exporters.serving_receiver import Receiver, receive
 from tfs.exporters.sources.model_functions import find_checkpoint
 from tfs.exporters.sources.trained import SourceKind, Trained
 from tfs.exporters.tensorflow_runtime import first_line
-from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.protos import saved_model_pb2
 from tfs.savedmodel.reading import saved_model_file
 
@@ -33,8 +33,8 @@ class Estimators(SourceKind):
 
     def wrap(self, found: Any, options: ExportOptions) -> Trained:  # noqa: D102
         if options.receiver is None:
-            raise TfsError(
-                f"the {type(found).__name__} does not say what its features are", "describe them with --receiver"
+            raise UsageError(
+                f"the {_kind_of(found)} does not say what its features are", "describe them with --receiver"
             )
         if options.checkpoint is not None:
             checkpoint = find_checkpoint(options.checkpoint)
@@ -72,12 +72,13 @@ class _TrainedEstimator(Trained):
         _name_a_default(saved_model_file(directory))
 
     def _failed(self, error: Exception) -> TfsError:
-        name = type(self.estimator).__name__
         if missing := _MISSING.search(str(error)):
             return TfsError(
                 f"checkpoint `{self.checkpoint}` has no values for `{missing[1]}`", "it is of another model"
             )
-        return TfsError(f"the {name} cannot be exported: {first_line(error)}", "tfs --debug shows where")
+        return TfsError(
+            f"the {_kind_of(self.estimator)} cannot be exported: {first_line(error)}", "tfs --debug shows where"
+        )
 
 
 def _name_a_default(file: Path) -> None:
@@ -90,3 +91,7 @@ def _name_a_default(file: Path) -> None:
     if "serving_default" not in graph.signature_def and "predict" in graph.signature_def:
         graph.signature_def["serving_default"].CopyFrom(graph.signature_def["predict"])
         file.write_bytes(saved_model.SerializeToString(deterministic=True))
+
+
+def _kind_of(estimator: Any) -> str:
+    return type(estimator).__name__.removesuffix("V2")  # what tf.estimator calls it

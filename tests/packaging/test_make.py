@@ -52,7 +52,7 @@ def test_help_lists_every_target():
 
 
 @pytest.mark.parametrize(
-    "target", ["install", "demo", "test", "lint", "format", "wheel", "bench", "bench-tools", "clean"]
+    "target", ["install", "demo", "test", "lint", "format", "wheel", "bench", "bench-tools", "test-estimator", "clean"]
 )
 def test_every_target_can_be_planned(target):
     done = _make("-n", target)
@@ -67,6 +67,17 @@ def test_a_missing_rust_toolchain_is_one_clear_line(target, path_without):
     assert done.stderr.splitlines()[0] == "error: cargo is missing: install a Rust toolchain (1.88 or newer)"
     assert done.stderr.count("error:") == 1
     assert not (ROOT / "build/no-venv").exists()
+
+
+def test_a_python_too_new_for_estimators_is_one_clear_line(path_without):
+    folder = path_without()
+    target = "build/no-estimator/.installed"
+    done = _make(target, "ESTIMATOR_VENV=build/no-estimator", "ESTIMATOR_PYTHON=false", path=folder)
+    assert done.returncode == 2
+    [error] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert error.startswith("error: TensorFlow 2.15 has no wheel for Python 3.")
+    assert error.endswith(": install Python 3.11 or 3.10, or set ESTIMATOR_PYTHON=...")
+    assert not (ROOT / "build/no-estimator").exists()
 
 
 def test_a_missing_python_is_one_clear_line(path_without):

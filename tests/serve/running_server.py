@@ -45,11 +45,11 @@ class RunningServer:
     """`tfs serve --port=-1 --rest_api_port=-1 *flags`; its stderr is read all the time.
 
     Later flags win, so `--rest_api_port=0` among them turns REST off. As a context manager it is ready inside, and ends
-    with exit code 0 after SIGTERM.
+    with exit code 0 after SIGTERM. Another `python` brings another TensorFlow.
     """
 
-    def __init__(self, *flags: str, environment: Mapping[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "tfs.cli", "serve", "--port=-1", "--rest_api_port=-1", *flags]
+    def __init__(self, *flags: str, environment: Mapping[str, str] | None = None, python: str = sys.executable) -> None:
+        command = [python, "-m", "tfs.cli", "serve", "--port=-1", "--rest_api_port=-1", *flags]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

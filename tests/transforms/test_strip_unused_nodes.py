@@ -47,6 +47,23 @@ def test_a_fed_node_inside_the_graph_becomes_a_placeholder_of_the_type_and_shape
     assert [dim.size for dim in node.attr["shape"].shape.dim] == [2, -1]
 
 
+def test_what_computes_the_default_of_an_input_stays() -> None:
+    """As where one signature feeds the features and another the examples that they are parsed from."""
+
+    def build() -> None:
+        import tensorflow as tf
+
+        text = tf1().placeholder(tf.string, [None], name="text")
+        x = tf1().placeholder_with_default(tf.strings.to_number(text), [None], name="x")
+        tf.negative(x, name="y")
+
+    before = view_of(build, fed=("text", "x"))
+    after = apply("strip_unused_nodes", before)
+    assert set(after.nodes) >= {"text", "x", "y"}
+    assert_same_numbers(before, after, {"x": numbers(3)})
+    assert_same_numbers(before, after, {"text": [b"1.5", b"2"]})
+
+
 def test_functions_that_nothing_calls_go_too() -> None:
     import tensorflow as tf
 

@@ -65,7 +65,8 @@ class StripUnusedNodes(GraphPass):
                 edit.put(self._placeholder(node))
         if edit.changed:
             view = edit.view()
-        needed = view.only(view.ancestors(view.roots.names, stop=view.roots.fed_names - view.roots.nodes))
+        # What computes the default of a placeholder stays: another signature may not feed it.
+        needed = view.only(view.ancestors(view.roots.names))
         library = reachable_library(needed)
         done = {}
         if len(needed) < len(view):
