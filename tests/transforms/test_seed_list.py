@@ -1,6 +1,6 @@
-"""A detector as TF 1 trained it, through the list that an article gave for the Graph Transform Tool.
+"""A detector as TF 1 trained it, through the list that an article of 2019 gave for the Graph Transform Tool.
 
-https://tech.mercari.com of December 2019: an SSD over MobileNetV2, 122 MB before and 58 MB afterwards.
+There an SSD over MobileNetV2 had 122 MB before and 58 MB afterwards.
 """
 
 from pathlib import Path
