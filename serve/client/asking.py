@@ -31,7 +31,7 @@ def _ask_grpc(address: Address, request: Request) -> Prediction:
     from tfs.savedmodel.protos import prediction_service_pb2_grpc
 
     message = request.message()
-    with address.channel(grpc) as channel, refusals_of(address):
+    with refusals_of(address), address.channel(grpc) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         reply = getattr(stub, request.method.grpc_name)(message, timeout=TIMEOUT_SECONDS)
     return prediction_of_message(reply, request.method)

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import quote
 
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.native_log import hold_back_native_log
 from tfs.savedmodel.reading import Signature, signatures_of
 from tfs.serve.client.address import Address
 
@@ -31,7 +32,7 @@ def served_signatures(address: Address, model: str, version: int | None) -> dict
 
     from tfs.savedmodel.protos import prediction_service_pb2_grpc
 
-    with address.channel(grpc) as channel, refusals_of(address):
+    with refusals_of(address), address.channel(grpc) as channel:
         return signatures_of(
             grpc_definitions(prediction_service_pb2_grpc.PredictionServiceStub(channel), model, version)
         )
@@ -69,10 +70,15 @@ def refusals_of(address: Address) -> Iterator[None]:
     """Turn what gRPC raises in the block into a TfsError that names the server and the status."""
     import grpc
 
-    try:
-        yield
-    except grpc.RpcError as error:
-        raise TfsError(f"`{address.url}` answered {error.code().name}: {error.details()}") from error
+    # gRPC logs a handshake that fails in several lines, at levels that no setting leaves out; the error says it in one.
+    failure = None
+    with hold_back_native_log() if address.secure else nullcontext():
+        try:
+            yield
+        except grpc.RpcError as error:
+            failure = error
+    if failure is not None:
+        raise TfsError(f"`{address.url}` answered {failure.code().name}: {failure.details()}") from failure
 
 
 def grpc_definitions(stub: Any, model: str, version: int | None) -> Any:

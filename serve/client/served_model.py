@@ -101,7 +101,7 @@ def _states_over_grpc(address: Address, model: str) -> list[ServedVersion]:
 
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = model
-    with address.channel(grpc) as channel, refusals_of(address):
+    with refusals_of(address), address.channel(grpc) as channel:
         status = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=TIMEOUT_SECONDS)
     state = get_model_status_pb2.ModelVersionStatus.State
     return [

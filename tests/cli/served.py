@@ -33,6 +33,8 @@ def serving(name: str, base: Path, *flags: str) -> Iterator[Addresses]:
                 break
         else:
             pytest.fail("".join(log))
-        yield Addresses(f"grpc://{ready[1]}", f"http://{ready[2]}")
-        process.terminate()
-        process.stderr.read()
+        try:
+            yield Addresses(f"grpc://{ready[1]}", f"http://{ready[2]}")
+        finally:
+            process.terminate()
+            process.stderr.read()
