@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from tfs.exporters.requests import reply_problem
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.input_hints import InputHints, hints_of
 from tfs.savedmodel.reading import SERVE_TAG, Signature, meta_graph, read_saved_model, signatures_of
@@ -15,15 +16,18 @@ __all__ = ["check_servable"]
 _log = logging.getLogger(__name__)
 _BATCH_SIZE = 2
 _SEED = 0
+_ASSERTION = "assertion failed"  # what tf.debugging.assert_... says
 
 
 def check_servable(directory: Path) -> None:
     """Load a SavedModel as a server does (v1 loader, fresh graph) and run each signature once on generated inputs.
 
-    A signature that refuses the generated values themselves (a string that is no JPEG) is logged and accepted.
+    Examples are generated with the features that a signature parses. One that refuses what a generated value means (a
+    string that is no JPEG, an assertion of the model) is logged and accepted.
 
     Raises:
-        TfsError: a signature reads a variable that no loader restores, or the model does not load or run.
+        TfsError: a signature reads a variable that no loader restores, the model does not load or run, or what it gives
+            is no reply to the requests of the signature's method.
     """
     import tensorflow as tf
 
@@ -54,8 +58,17 @@ def _run(session: Any, signature: Signature, hints: InputHints) -> None:
     feeds = {info.name: values[alias] for alias, info in signature.inputs.items()}
     fetches = {alias: info.name for alias, info in signature.outputs.items() if info.name}
     try:
-        session.run(fetches, feeds)
-    except tf.errors.InvalidArgumentError as error:
-        _log.warning("signature %s does not run on generated inputs: %s", signature.name, error.message)
+        outputs = session.run(fetches, feeds)
     except (tf.errors.OpError, TypeError, ValueError) as error:
+        if isinstance(error, tf.errors.InvalidArgumentError) and _may_refuse(signature, hints, error):
+            _log.warning("signature %s does not run on generated inputs: %s", signature.name, error.message)
+            return
         raise TfsError(f"a server could not run signature `{signature.name}`: {error}") from error
+    if problem := reply_problem(signature.method_name.rpartition("/")[2], outputs, len(next(iter(values.values())))):
+        raise TfsError(f"a server could not reply with what signature `{signature.name}` gives: {problem}")
+
+
+def _may_refuse(signature: Signature, hints: InputHints, error: Any) -> bool:
+    """Whether values of the right dtype and shape may still be wrong: strings of some form, or what a model asserts."""
+    strings = (info.name.split(":")[0] for info in signature.inputs.values() if info.dtype == "string")
+    return _ASSERTION in error.message or any(placeholder not in hints.examples for placeholder in strings)

@@ -1,10 +1,13 @@
 """What Predict, Classify and Regress ask of a signature's inputs and outputs, as servers check it at each request."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from tfs.savedmodel.errors import TfsError
 
-__all__ = ["EXAMPLES", "check_inputs", "examples_input", "for_method"]
+__all__ = ["EXAMPLES", "check_inputs", "examples_input", "for_method", "reply_problem"]
 
 EXAMPLES = "inputs"  # the one input of Classify and Regress
 _CLASSES, _SCORES, _VALUES = "classes", "scores", "outputs"
@@ -50,6 +53,20 @@ def for_method(where: str, method: str, outputs: dict[str, Any], *, chosen: bool
         had = ", ".join(f"`{name}`" for name in sorted(names))
         raise TfsError(f"{where}: {method} replies with {need}, not {had}", "choose and name them under `outputs`")
     return {name: _checked(f"{where}: {method} output `{name}`", name, value) for name, value in outputs.items()}
+
+
+def reply_problem(method: str, outputs: Mapping[str, np.ndarray], batch_size: int) -> str:
+    """Return what keeps the outputs for so many examples from being a reply of Classify or Regress, or nothing."""
+    if method not in ("classify", "regress"):
+        return ""
+    for name, values in outputs.items():
+        one_each = values.shape in ((batch_size,), (batch_size, 1))
+        if not (one_each if name == _VALUES else values.ndim == 2 and len(values) == batch_size):
+            return f"output `{name}` has shape {list(values.shape)} for {batch_size} examples"
+    if len({values.shape for values in outputs.values()}) > 1:
+        shapes = ", ".join(f"`{name}` {list(values.shape)}" for name, values in sorted(outputs.items()))
+        return f"the outputs are not of one shape: {shapes}"
+    return ""
 
 
 def _checked(what: str, name: str, value: Any) -> Any:

@@ -1,5 +1,6 @@
 """What a graph says about the values that its inputs may have: ids within a table, words of a vocabulary, examples."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,9 @@ from tfs.savedmodel.tensors import array_from_proto
 __all__ = ["ExampleFeature", "InputHints", "hints_of", "read_hints"]
 
 _MAX_WORDS = 1000
+# The inputs of ParseExampleV2.
+_SERIALIZED, _SPARSE_KEYS, _DENSE_KEYS, _RAGGED_KEYS = 0, 2, 3, 4
+_KEEP_STRINGS = dict.fromkeys(("Identity", "Reshape", "ExpandDims", "Squeeze", "PlaceholderWithDefault"), FIRST_INPUT)
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,14 @@ class InputHints:
         id_ranges: by the name of a placeholder, how many ids the smallest table has that it indexes.
         words: of all vocabularies, in their order.
         features: what its serialized examples hold, by key; empty if it parses none.
+        examples: the features that belong to each input of examples, by the name of its placeholder; empty if they
+            could not be traced.
     """
 
     id_ranges: dict[str, int] = field(default_factory=dict)
     words: tuple[bytes, ...] = ()
     features: dict[str, ExampleFeature] = field(default_factory=dict)
+    examples: dict[str, dict[str, ExampleFeature]] = field(default_factory=dict)
 
 
 def read_hints(directory: Path) -> InputHints:
@@ -58,7 +65,16 @@ def hints_of(graph: Any, directory: Path) -> InputHints:
     """Return the hints in a MetaGraphDef that was read from `directory`."""
     sources = TensorSources(graph.graph_def)
     words = [*_asset_words(graph, directory), *(word for word in table_contents(graph.graph_def) if word)]
-    return InputHints(id_ranges(sources), tuple(dict.fromkeys(words))[:_MAX_WORDS], _features(sources))
+    features: dict[str, ExampleFeature] = {}
+    examples: dict[str, dict[str, ExampleFeature]] = {}
+    for scope, node in sources.nodes():
+        if node.op == "ParseExampleV2" and len(node.input) > _RAGGED_KEYS:
+            parsed = _parsed_features(sources, scope, node)
+            features |= parsed
+            for at, source in sources.of(scope, node.input[_SERIALIZED], _KEEP_STRINGS):
+                if source.op == "Placeholder" and not at:
+                    examples[source.name] = examples.get(source.name, {}) | parsed
+    return InputHints(id_ranges(sources), tuple(dict.fromkeys(words))[:_MAX_WORDS], features, examples)
 
 
 def _asset_words(graph: Any, directory: Path) -> Iterator[bytes]:
@@ -66,29 +82,37 @@ def _asset_words(graph: Any, directory: Path) -> Iterator[bytes]:
         file = directory / "assets" / asset.filename
         try:
             with file.open("rb") as lines:
-                for _, line in zip(range(_MAX_WORDS), lines, strict=False):
-                    # A line may hold further columns.
-                    yield line.rstrip(b"\r\n").split(b"\t")[0]
+                # A line may hold further columns.
+                words = [
+                    line.rstrip(b"\r\n").split(b"\t")[0] for _, line in zip(range(_MAX_WORDS), lines, strict=False)
+                ]
         except OSError:
             continue
+        if _is_text(words):  # and no SentencePiece model
+            yield from words
 
 
-def _features(sources: TensorSources) -> dict[str, ExampleFeature]:
-    features: dict[str, ExampleFeature] = {}
-    for scope, node in sources.nodes():
-        if node.op == "ParseExampleV2" and len(node.input) >= 4:
-            sparse, dense = (_strings(sources, scope, node.input[number]) for number in (2, 3))
-            features |= {
-                key: ExampleFeature(dtype, None)
-                for key, dtype in zip(sparse, node.attr["sparse_types"].list.type, strict=False)
-            }
-            shapes = [shape.dim for shape in node.attr["dense_shapes"].list.shape]
-            for key, dtype, dims in zip(dense, node.attr["Tdense"].list.type, shapes, strict=False):
-                size = 1
-                for dim in dims:
-                    size *= max(dim.size, 1)
-                features[key] = ExampleFeature(dtype, size)
-    return features
+def _is_text(words: list[bytes]) -> bool:
+    try:
+        return "\0" not in b" ".join(words).decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def _parsed_features(sources: TensorSources, scope: str, node: Any) -> dict[str, ExampleFeature]:
+    """Return the features that one `ParseExampleV2` parses."""
+    sparse, dense, ragged = (
+        _strings(sources, scope, node.input[number]) for number in (_SPARSE_KEYS, _DENSE_KEYS, _RAGGED_KEYS)
+    )
+    found = {
+        key: ExampleFeature(dtype, None)
+        for keys, attribute in ((sparse, "sparse_types"), (ragged, "ragged_value_types"))
+        for key, dtype in zip(keys, node.attr[attribute].list.type, strict=False)
+    }
+    shapes = [shape.dim for shape in node.attr["dense_shapes"].list.shape]
+    for key, dtype, dims in zip(dense, node.attr["Tdense"].list.type, shapes, strict=False):
+        found[key] = ExampleFeature(dtype, math.prod(max(dim.size, 1) for dim in dims))
+    return found
 
 
 def _strings(sources: TensorSources, scope: str, tensor: str) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfs.savedmodel.dtypes import numpy_dtype
 from tfs.savedmodel.errors import TfsError
-from tfs.savedmodel.input_hints import InputHints
+from tfs.savedmodel.input_hints import ExampleFeature, InputHints
 from tfs.savedmodel.protos import example_pb2
 from tfs.savedmodel.reading import Signature, TensorInfo
 
@@ -17,6 +17,7 @@ _UNKNOWN_SIZE = 8  # long enough for a short sequence, small enough to run at on
 _UNKNOWN_IMAGE_SIZE = 32  # height and width of [?, ?, ?, C]: image nets halve them up to five times
 _IMAGE_RANK = 4
 _SHARE_OF_VOCABULARY = 0.75
+_Features = dict[str, ExampleFeature]
 _FLOAT, _INT64 = 1, 9  # DataType numbers of features
 
 # Common words hit most vocabularies, the others miss them; one has bytes beyond ASCII, one is empty.
@@ -41,8 +42,8 @@ def generate(
     """
     random = np.random.default_rng(seed)
     known = hints or InputHints()
-    if sum(info.dtype == "string" for info in signature.inputs.values()) != 1:
-        # Examples come in the one input that holds strings.
+    if not known.examples and sum(info.dtype == "string" for info in signature.inputs.values()) != 1:
+        # Where they could not be traced, examples come in the one input that holds strings.
         known = replace(known, features={})
     return {
         alias: _values(random, alias, info, _shape(info.shape, batch_size), known)
@@ -53,7 +54,7 @@ def generate(
 def generate_examples(hints: InputHints, count: int, seed: int) -> list[Any]:
     """Return so many `tf.train.Example` protos with the features that a model parses."""
     random = np.random.default_rng(seed)
-    return [_example(random, hints) for _ in range(count)]
+    return [_example(random, hints.features, hints.words) for _ in range(count)]
 
 
 def _values(
@@ -62,9 +63,11 @@ def _values(
     if info.components:
         raise TfsError(f"input `{alias}` is sparse or composite: no values can be generated for it", "give data")
     dtype = numpy_dtype(info.dtype)
+    placeholder = info.name.split(":")[0]
     if info.dtype == "string":
-        return _examples(random, shape, hints) if hints.features else _strings(random, shape, hints.words)
-    if dtype.kind in "iu" and (ids := hints.id_ranges.get(info.name.split(":")[0], 0)):
+        features = hints.examples.get(placeholder, {}) if hints.examples else hints.features
+        return _examples(random, shape, features, hints.words) if features else _strings(random, shape, hints.words)
+    if dtype.kind in "iu" and (ids := hints.id_ranges.get(placeholder, 0)):
         return random.integers(0, min(ids, np.iinfo(dtype.name).max), size=shape).astype(dtype)
     if dtype.kind in "iub":
         return _zeros_and_ones(random, shape).astype(dtype)
@@ -99,16 +102,18 @@ def _strings(random: np.random.Generator, shape: tuple[int, ...], vocabulary: tu
     return values.reshape(shape)
 
 
-def _examples(random: np.random.Generator, shape: tuple[int, ...], hints: InputHints) -> np.ndarray:
+def _examples(
+    random: np.random.Generator, shape: tuple[int, ...], features: _Features, vocabulary: tuple[bytes, ...]
+) -> np.ndarray:
     values = np.empty(int(np.prod(shape)), dtype=object)
     for index in range(len(values)):
-        values[index] = _example(random, hints).SerializeToString()
+        values[index] = _example(random, features, vocabulary).SerializeToString()
     return values.reshape(shape)
 
 
-def _example(random: np.random.Generator, hints: InputHints) -> Any:
+def _example(random: np.random.Generator, features: _Features, vocabulary: tuple[bytes, ...]) -> Any:
     example = example_pb2.Example()
-    for key, feature in sorted(hints.features.items()):
+    for key, feature in sorted(features.items()):
         size = 1 if feature.size is None else feature.size
         values = example.features.feature[key]
         if feature.dtype == _FLOAT:
@@ -116,5 +121,5 @@ def _example(random: np.random.Generator, hints: InputHints) -> Any:
         elif feature.dtype == _INT64:
             values.int64_list.value.extend(random.integers(0, 2, size=size).tolist())
         else:
-            values.bytes_list.value.extend(_strings(random, (size,), hints.words).tolist())
+            values.bytes_list.value.extend(_strings(random, (size,), vocabulary).tolist())
     return example

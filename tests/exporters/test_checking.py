@@ -52,3 +52,65 @@ def test_a_signature_that_refuses_generated_values_is_accepted_with_a_warning(tm
     with caplog.at_level(logging.WARNING):
         check_servable(tmp_path / "1")
     assert "serving_default does not run on generated inputs" in caplog.text
+
+
+def test_a_signature_that_cannot_be_computed_is_refused(tmp_path):
+    import tensorflow as tf
+
+    spec = tf.TensorSpec([None, 3], tf.float32, name="x")
+    _save(tf.function(lambda x: {"y": tf.reshape(x, [-1, 4])}, input_signature=[spec]), tmp_path / "1")
+    with pytest.raises(TfsError, match="could not run signature `serving_default`"):
+        check_servable(tmp_path / "1")
+
+
+def test_what_a_model_asserts_of_its_input_is_its_own_affair(tmp_path, caplog):
+    import tensorflow as tf
+
+    spec = tf.TensorSpec([None], tf.float32, name="x")
+
+    def picky(x):
+        with tf.control_dependencies([tf.debugging.assert_greater(x, 2.0)]):
+            return {"y": tf.identity(x)}
+
+    _save(tf.function(picky, input_signature=[spec]), tmp_path / "1")
+    with caplog.at_level(logging.WARNING):
+        check_servable(tmp_path / "1")
+    assert "assertion failed" in caplog.text
+
+
+def test_examples_without_what_a_signature_does_with_them_are_no_excuse(tmp_path):
+    import tensorflow as tf
+
+    features = {"x": tf.io.FixedLenFeature([3], tf.float32), "ids": tf.io.RaggedFeature(tf.int64)}
+
+    def parse(inputs):
+        parsed = tf.io.parse_example(inputs, features)
+        return {"y": tf.reshape(parsed["x"], [-1, 4]), "n": parsed["ids"].row_lengths()}
+
+    spec = tf.TensorSpec([None], tf.string, name="inputs")
+    _save(tf.function(parse, input_signature=[spec]), tmp_path / "1")
+    with pytest.raises(TfsError, match=r"could not run signature `serving_default`.*reshape"):
+        check_servable(tmp_path / "1")
+
+
+@pytest.mark.parametrize(
+    ("method", "output", "shape", "problem"),
+    [
+        ("regress", "outputs", [-1, 3], "output `outputs` has shape [2, 3] for 2 examples"),
+        ("classify", "scores", [-1], "output `scores` has shape [6] for 2 examples"),
+    ],
+)
+def test_what_is_no_reply_of_its_method_is_refused(tmp_path, method, output, shape, problem):
+    import tensorflow as tf
+
+    def parse(inputs):
+        x = tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([3], tf.float32)})["x"]
+        return {output: tf.reshape(x, shape)}
+
+    _save(tf.function(parse, input_signature=[tf.TensorSpec([None], tf.string, name="inputs")]), tmp_path / "1")
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(tmp_path / "1"))
+    updater.replace_method_name("serving_default", f"tensorflow/serving/{method}")
+    updater.save()
+    with pytest.raises(TfsError) as refused:
+        check_servable(tmp_path / "1")
+    assert problem in str(refused.value)

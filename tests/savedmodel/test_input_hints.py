@@ -86,3 +86,44 @@ def test_generated_examples_are_what_the_model_parses(scoring_model):
     assert tf.io.parse_example(serialized, spec)["size"].shape == (5, 2)
     inputs = generate(read_signatures(scoring_model)["regress"], 5, 0, hints)["inputs"]
     assert tf.io.parse_example(inputs.tolist(), spec)["size"].shape == (5, 2)
+
+
+def test_examples_belong_to_the_input_that_is_parsed(tmp_path):
+    import tensorflow as tf
+
+    string = tf.TensorSpec([None], tf.string)
+
+    @tf.function(input_signature=[string, string])
+    def parse(examples, text):
+        features = {"age": tf.io.FixedLenFeature([2], tf.float32), "ids": tf.io.RaggedFeature(tf.int64)}
+        parsed = tf.io.parse_example(examples, features)
+        return {"n": parsed["ids"].row_lengths(), "text": text, "age": parsed["age"]}
+
+    @tf.function(input_signature=[string])
+    def other(examples):
+        return {"age": tf.io.parse_example(examples, {"age": tf.io.FixedLenFeature([], tf.int64)})["age"]}
+
+    module = tf.Module()
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures={"both": parse, "other": other})
+    hints = read_hints(tmp_path / "1")
+    assert hints.examples == {
+        "both_examples": {"age": ExampleFeature(1, 2), "ids": ExampleFeature(9, None)},
+        "other_examples": {"age": ExampleFeature(9, 1)},
+    }
+    signature = read_signatures(tmp_path / "1")["both"]
+    values = generate(signature, 2, 0, hints)
+    loaded = tf.saved_model.load(str(tmp_path / "1")).signatures["both"]
+    answered = loaded(**{alias: tf.constant(array) for alias, array in values.items()})
+    assert answered["n"].numpy().tolist() == [1, 1]
+    assert values["text"].tolist()[0] == b"the"
+
+
+def test_an_asset_that_is_no_text_gives_no_words(tmp_path):
+    import tensorflow as tf
+
+    (tmp_path / "pieces.model").write_bytes(b"\x0a\x0e\x0a\x05<unk>\x15\x00\x00\x00\x00\n\xff")
+    module = tf.Module()
+    module.file = tf.saved_model.Asset(str(tmp_path / "pieces.model"))
+    serve = tf.function(lambda x: {"y": x}, input_signature=[tf.TensorSpec([None], tf.string, name="x")])
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures={"serving_default": serve})
+    assert read_hints(tmp_path / "1").words == ()
