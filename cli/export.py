@@ -1,4 +1,4 @@
-"""`tfs export`: a Keras model becomes a version that a server can load."""
+"""`tfs export`: a trained model becomes a version that a server can load."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfs.cli.console import out, print_json
-from tfs.savedmodel.errors import UsageError
 
 if TYPE_CHECKING:
     from tfs.exporters.exporting import ExportedVersion
 
 __all__ = ["register"]
 
-_HELP = """Export a trained Keras model as BASE/VERSION, a SavedModel that tfs serve loads.
+_HELP = """Export a trained model as BASE/VERSION, a SavedModel that tfs serve loads.
 
 The version appears complete and checked, or not at all: before it does, it is loaded and run as a server would.
 
@@ -23,21 +22,33 @@ Example: tfs export digits.keras --output models/digits
 
 def register(app: typer.Typer) -> None:
     """Add the subcommand."""
-    app.command("export", help=_HELP, short_help="Write a Keras model as a version that servers load.")(_export)
+    app.command("export", help=_HELP, short_help="Write a trained model as a version that servers load.")(_export)
 
 
 def _export(
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="A .keras or .h5 file; or pkg.mod:object or file.py:object, a Keras model or its factory.",
+            help="A .keras or .h5 file; or pkg.mod:object or file.py:object, a model or a function that returns one.",
             show_default=False,
         ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="BASE", help="The base path of the model.")],
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="BASE", help="The base path of the model, or its URL.")
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", help="Take what is not given here from a recipe: its output, version and export."),
+    ] = None,
     version: Annotated[
-        str, typer.Option("--version", metavar="N|auto", help="The version; auto is one more than the highest.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            "--version",
+            metavar="N|auto|timestamp",
+            help="The version; auto (default) is one more than the highest, timestamp the seconds since 1970.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the version if it exists.")] = False,
     signature: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,27 +58,52 @@ def _export(
             "among them, the model's own inputs and outputs are that signature.",
         ),
     ] = None,
+    keep_signatures: Annotated[
+        str | None,
+        typer.Option("--keep-signatures", metavar="A,B", help="Of the signatures that SOURCE has, only these."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="Weights for the model of SOURCE: of save_weights, or a checkpoint.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="NAME=DTYPE[SHAPE]",
+            help="What a subclassed model is called with, as 'x=float32[?,4]'; may be repeated.",
+        ),
+    ] = None,
+    sample: Annotated[
+        Path | None, typer.Option("--sample", help="Inputs by name (.npz or .json), in place of --input.")
+    ] = None,
+    tags: Annotated[
+        str | None, typer.Option("--tags", metavar="A,B", help="The tags that loaders ask for (default: serve).")
+    ] = None,
+    as_text: Annotated[bool, typer.Option("--as-text", help="Write saved_model.pbtxt.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
+    from tfs.cli.export_options import named_values, recipe_of_flags
     from tfs.exporters.exporting import export
-    from tfs.exporters.options import ExportOptions
-    from tfs.exporters.signatures import parse_signature_option
 
-    number = _version_number(version)
-    options = ExportOptions(source=source, signatures=parse_signature_option(signature or []))
-    exported = export(options, output, number)
+    asked = recipe_of_flags(
+        recipe,
+        {"output": output, "version": version, "overwrite": overwrite},
+        {
+            "source": source,
+            "weights": weights,
+            "inputs": named_values("--input", "NAME=DTYPE[SHAPE]", inputs),
+            "sample": sample,
+            "signatures": named_values("--signature", "NAME=pkg.mod:function", signature),
+            "keep_signatures": keep_signatures and keep_signatures.split(","),
+            "tags": tags and tags.split(","),
+            "as_text": as_text,
+        },
+    )
+    exported = export(asked.export, asked.output, asked.version, overwrite=asked.overwrite)
     if json:
         print_json(_as_json(exported))
     else:
         _print_table(exported)
-
-
-def _version_number(version: str) -> int | None:
-    if version == "auto":
-        return None
-    if not (version.isascii() and version.isdecimal()):
-        raise UsageError(f"--version `{version}` is no number and not `auto`")
-    return int(version)
 
 
 def _as_json(exported: "ExportedVersion") -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +18,8 @@ __all__ = [
     "Recipe",
     "RecipeResult",
     "WarmupStage",
+    "checked_recipe",
+    "read_content",
     "read_recipe",
     "run_recipe",
 ]
@@ -55,8 +57,12 @@ class WarmupStage(_Section):
 class Recipe(_Section):
     """The stages from a trained model to a published version; those left out are skipped."""
 
-    output: Path = Field(description="The base path: the version appears as OUTPUT/VERSION.")
-    version: int | None = Field(default=None, ge=0, description="The version; left out: one more than the highest.")
+    output: str = Field(description="The base path or its URL: the version appears as OUTPUT/VERSION.")
+    version: Annotated[int, Field(ge=0)] | Literal["auto", "timestamp"] = Field(
+        default="auto",
+        description="The version; auto is one more than the highest, timestamp the seconds since 1970.",
+    )
+    overwrite: bool = Field(default=False, description="Replace the version if it exists.")
     export: ExportOptions
     optimize: OptimizeStage | None = None
     warmup: WarmupStage | None = None
@@ -73,7 +79,7 @@ class Inspection(_Section):
 class RecipeResult(_Section):
     """What a run has published."""
 
-    path: Path
+    path: str
     version: int
     optimized: dict[str, Any] | None
     warmup_records: int | None
@@ -91,6 +97,19 @@ def read_recipe(file: Path, changes: list[str]) -> Recipe:
         TfsError: the file cannot be read or is no YAML.
         UsageError: a key or value is not what a recipe has.
     """
+    content = read_content(file)
+    for change in changes:
+        _apply(content, change)
+    return checked_recipe(content, f"recipe `{file}`")
+
+
+def read_content(file: Path) -> dict[str, Any]:
+    """Read a recipe without a look at its keys.
+
+    Raises:
+        TfsError: the file cannot be read or is no YAML.
+        UsageError: it holds no mapping of keys.
+    """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -99,14 +118,30 @@ def read_recipe(file: Path, changes: list[str]) -> Recipe:
         raise TfsError(f"recipe `{file}` is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"recipe `{file}` holds no mapping of keys", "see docs/run.md for an example")
-    for change in changes:
-        _apply(content, change)
+    return content
+
+
+def checked_recipe(content: dict[str, Any], name: str) -> Recipe:
+    """Return the content of a recipe, which a message calls `name`.
+
+    Raises:
+        UsageError: a key or value is not what a recipe has.
+    """
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UsageError(f"recipe `{file}`, key `{key}`: {first['msg']}", "see docs/run.md for all keys") from error
+        key = ".".join(_key(content, first["loc"]))
+        raise UsageError(f"{name}, key `{key}`: {first['msg']}", "see docs/run.md for all keys") from error
+
+
+def _key(content: Any, location: tuple[str | int, ...]) -> Iterator[str]:
+    """Drop what pydantic adds below a key: which of several types of its value it has tried."""
+    for part in location:
+        if not isinstance(content, dict | list):
+            return
+        yield str(part)
+        content = content.get(part) if isinstance(content, dict) else content[int(part)]
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
@@ -132,22 +167,27 @@ def run_recipe(recipe: Recipe, progress: Callable[[str, int, int], None]) -> Rec
 
     A server that polls the base path sees the version optimized and with its warm-up records, or not at all.
     """
-    from tfs.exporters.exporting import export, next_version
-    from tfs.savedmodel.publishing import publish_directory
+    from tfs.exporters.exporting import write_servable
+    from tfs.savedmodel.version_publishing import publish_version, write_as_text
 
-    number = next_version(recipe.output) if recipe.version is None else recipe.version
-    target = recipe.output / str(number)
-    with publish_directory(target) as staging, tempfile.TemporaryDirectory(prefix="tfs-run-") as scratch:
+    publishing = publish_version(recipe.output, recipe.version, overwrite=recipe.overwrite)
+    with publishing as staged, tempfile.TemporaryDirectory(prefix="tfs-run-") as scratch:
+        exported = Path(scratch) / "exported"
+        exported.mkdir()
         progress(_STAGES[0], 0, len(_STAGES))
-        exported = export(recipe.export, Path(scratch), number).path
+        write_servable(recipe.export, exported)
         progress(_STAGES[1], 1, len(_STAGES))
         finished, optimized = _optimize(recipe.optimize, exported, Path(scratch))
         progress(_STAGES[2], 2, len(_STAGES))
         records = _warm_up(recipe.warmup, finished)
         progress(_STAGES[3], 3, len(_STAGES))
         inspection = _inspect(finished)
-        shutil.copytree(finished, staging, dirs_exist_ok=True)
-    return RecipeResult(path=target, version=number, optimized=optimized, warmup_records=records, inspection=inspection)
+        if recipe.export.as_text:
+            write_as_text(finished)
+        shutil.copytree(finished, staged.directory, dirs_exist_ok=True)
+    return RecipeResult(
+        path=str(staged.path), version=staged.number, optimized=optimized, warmup_records=records, inspection=inspection
+    )
 
 
 def _optimize(stage: OptimizeStage | None, exported: Path, scratch: Path) -> tuple[Path, dict[str, Any] | None]:

@@ -1,6 +1,7 @@
 """What must hold before a SavedModel is published: a server can restore it and run its signatures."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ _SEED = 0
 _ASSERTION = "assertion failed"  # what tf.debugging.assert_... says
 
 
-def check_servable(directory: Path) -> None:
+def check_servable(directory: Path, tags: Sequence[str] = (SERVE_TAG,)) -> None:
     """Load a SavedModel as a server does (v1 loader, fresh graph) and run each signature once on generated inputs.
 
     Examples are generated with the features that a signature parses. One that refuses what a generated value means (a
@@ -31,7 +32,7 @@ def check_servable(directory: Path) -> None:
     """
     import tensorflow as tf
 
-    graph = meta_graph(read_saved_model(directory), directory)
+    graph = meta_graph(read_saved_model(directory), directory, tags)
     lost = unrestored_variables(graph)
     if lost:
         raise TfsError(
@@ -41,7 +42,7 @@ def check_servable(directory: Path) -> None:
     hints = hints_of(graph, directory)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         try:
-            tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(directory))
+            tf.compat.v1.saved_model.load(session, list(tags), str(directory))
         except (tf.errors.OpError, OSError, ValueError) as error:
             raise TfsError(f"a server could not load the exported model: {error}") from error
         for signature in signatures_of(graph).values():

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from tfs.exporters.checking import check_servable
 from tfs.exporters.options import ExportOptions
+from tfs.exporters.provenance import write_provenance
 from tfs.exporters.sources.kinds import open_source
-from tfs.savedmodel.errors import TfsError
-from tfs.savedmodel.publishing import publish_directory
-from tfs.savedmodel.reading import Signature, read_signatures
+from tfs.savedmodel.protos import saved_model_pb2
+from tfs.savedmodel.reading import SERVE_TAG, Signature, meta_graph, read_saved_model, signatures_of
+from tfs.savedmodel.version_publishing import VersionChoice, publish_version, write_as_text
 
-__all__ = ["ExportedVersion", "export", "next_version", "write_servable"]
+__all__ = ["ExportedVersion", "export", "write_servable"]
 
 
 @dataclass(frozen=True)
@@ -18,54 +19,56 @@ class ExportedVersion:
     """What an export has written.
 
     Attributes:
-        path: the version directory.
+        path: the version directory; a string if it is a URL.
         version: its number.
         signatures: by name, as a server will see them.
         size: bytes of all files.
     """
 
-    path: Path
+    path: Path | str
     version: int
     signatures: dict[str, Signature]
     size: int
 
 
-def next_version(base: Path) -> int:
-    """Return one more than the highest number that an entry of the base path has as its name; 1 if there is none."""
-    if not base.is_dir():
-        return 1
-    # Entries without a saved_model.pb count too: a number that stands for something else must not be taken.
-    numbers = [int(path.name) for path in base.iterdir() if path.name.isascii() and path.name.isdecimal()]
-    return max(numbers, default=0) + 1
-
-
-def export(options: ExportOptions, base: Path, version: int | None = None) -> ExportedVersion:
+def export(
+    options: ExportOptions, base: Path | str, version: VersionChoice = "auto", *, overwrite: bool = False
+) -> ExportedVersion:
     """Write `<base>/<version>/` from a trained model, complete and checked, or nothing at all.
 
     Args:
         options: the model and its signatures.
-        base: the base path; it is made if it does not exist.
-        version: the version's number; None for one more than the highest.
+        base: the base path, or its URL; it is made if it does not exist.
+        version: the version's number, or how it is found.
+        overwrite: replace the version if it exists.
 
     Raises:
         TfsError: the version exists, the source gives no model, a signature's function fails, or what was written
             cannot be served.
     """
-    number = next_version(base) if version is None else version
-    target = base / str(number)
-    if target.exists():
-        raise TfsError(f"`{target}` exists already", "choose another --version or `--version auto`")
-    with publish_directory(target) as directory:
-        write_servable(options, directory)
-    size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
-    return ExportedVersion(target, number, read_signatures(target), size)
+    with publish_version(base, version, overwrite=overwrite) as staged:
+        write_servable(options, staged.directory)
+        signatures = signatures_of(meta_graph(read_saved_model(staged.directory), staged.directory, options.tags))
+        if options.as_text:
+            write_as_text(staged.directory)
+        size = sum(file.stat().st_size for file in staged.directory.rglob("*") if file.is_file())
+    return ExportedVersion(staged.path, staged.number, signatures, size)
 
 
 def write_servable(options: ExportOptions, directory: Path) -> None:
-    """Write a trained model as a SavedModel into an empty directory, load it and run it as a server does.
+    """Write a trained model as a SavedModel (binary) into an empty directory; load and run it as a server does.
 
     Raises:
         TfsError: as for `export`.
     """
     open_source(options).write(directory, options)
-    check_servable(directory)
+    if options.tags != [SERVE_TAG]:  # what every writer has given it
+        _set_tags(directory / "saved_model.pb", options.tags)
+    check_servable(directory, options.tags)
+    write_provenance(options, directory)
+
+
+def _set_tags(file: Path, tags: list[str]) -> None:
+    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    saved_model.meta_graphs[0].meta_info_def.tags[:] = tags
+    file.write_bytes(saved_model.SerializeToString(deterministic=True))

@@ -11,15 +11,13 @@ from tfs.exporters.options import ExportOptions
 from tfs.exporters.processing.running import MadeSteps
 from tfs.exporters.signature_spec import SignatureSpec
 from tfs.exporters.sources.python_objects import load_object, referred_to
-from tfs.exporters.sources.trained import ServingFunction, Trained
+from tfs.exporters.sources.trained import DEFAULT_SIGNATURE, ServingFunction, Trained
 from tfs.exporters.suggestions import suggestion
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.exporters.writing import write_functions
-from tfs.savedmodel.errors import TfsError, UsageError
+from tfs.savedmodel.errors import TfsError
 
-__all__ = ["DEFAULT_SIGNATURE", "ModelWithFunctions", "parse_signature_option"]
-
-DEFAULT_SIGNATURE = "serving_default"
+__all__ = ["ModelWithFunctions"]
 
 
 @dataclass(frozen=True)
@@ -27,23 +25,23 @@ class ModelWithFunctions(Trained):
     """A model in memory whose signatures are functions.
 
     Attributes:
-        model: what the function of a signature is called with; a trackable object.
-        own_functions: returns the signatures that the model itself has, a tf.function or concrete function by name. It
-            is called only if they are wanted.
+        model: what the function of a signature is called with.
+        own: the signatures that the model itself has: functions that return a tf.function or concrete function, by
+            name. They are called only if the signature is wanted.
     """
 
     model: Any
-    own_functions: Callable[[], dict[str, Any]]
+    own: dict[str, Callable[[], Any]]
 
     def write(self, directory: Path, options: ExportOptions) -> None:  # noqa: D102 - see Trained
         write_functions(directory, self.model, self._serving_functions(options))
 
     def _serving_functions(self, options: ExportOptions) -> dict[str, ServingFunction]:
-        own = lru_cache(maxsize=None)(self.own_functions)  # derived once, and only if a signature starts from it
-        functions: dict[str, Any] = {} if DEFAULT_SIGNATURE in options.signatures else dict(own())
+        own = {name: lru_cache(maxsize=None)(make) for name, make in self.own.items()}
+        functions = {name: own[name]() for name in self._kept(options) if name not in options.signatures}
         for name, spec in options.signatures.items():
             functions[name] = (
-                _own(name, spec, own()) if spec.function is None else _named_function(self.model, name, spec.function)
+                _own(name, spec, own)() if spec.function is None else _named_function(self.model, name, spec.function)
             )
         served = {name: _served(name, function) for name, function in functions.items()}
         steps: MadeSteps = {}
@@ -57,22 +55,13 @@ class ModelWithFunctions(Trained):
             )
         return served
 
-
-def parse_signature_option(options: list[str]) -> dict[str, SignatureSpec]:
-    """Return `NAME=pkg.mod:fn` options as a dictionary in their order.
-
-    Raises:
-        UsageError: an option has another form, or a name comes twice.
-    """
-    functions: dict[str, SignatureSpec] = {}
-    for option in options:
-        name, equals, function = option.partition("=")
-        if not (name and equals and function):
-            raise UsageError(f"--signature `{option}` has not the form NAME=pkg.mod:function")
-        if name in functions:
-            raise UsageError(f"--signature names `{name}` twice")
-        functions[name] = SignatureSpec(function=function)
-    return functions
+    def _kept(self, options: ExportOptions) -> list[str]:
+        if options.keep_signatures is None:
+            return list(self.own)
+        for name in options.keep_signatures:
+            if name not in self.own:
+                raise TfsError(f"the source has no signature `{name}`", suggestion(name, self.own))
+        return options.keep_signatures
 
 
 def _named_function(model: Any, name: str, function: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tfs.savedmodel.errors import TfsError
 
-__all__ = ["is_url", "local_view"]
+__all__ = ["is_url", "local_view", "told_of"]
 
 # Where fsspec's own message names the package that is missing, but not how it is installed here.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
@@ -35,17 +35,27 @@ def local_view(location: str) -> Iterator[Path]:
         yield Path(location)
         return
     with tempfile.TemporaryDirectory(prefix="tfs-inspect-") as folder:
-        try:
+        with told_of(f"cannot read `{location}`", location):
             view = _copy(location, Path(folder))
-        except TfsError:
-            raise
-        except ImportError as error:
-            extra = _EXTRAS.get(location.split("://", maxsplit=1)[0])
-            hint = f"pip install 'tfs[{extra}]'" if extra else "install it"
-            raise TfsError(f"cannot read `{location}`: {error}", hint) from error
-        except Exception as error:  # each storage behind fsspec has errors of its own
-            raise TfsError(f"cannot read `{location}`: {type(error).__name__}: {error}") from error
         yield view
+
+
+@contextmanager
+def told_of(what: str, url: str) -> Iterator[None]:
+    """Turn what a file system raises into one line that begins with `what`: each of them has errors of its own.
+
+    Raises:
+        TfsError: whatever went wrong.
+    """
+    try:
+        yield
+    except TfsError:
+        raise
+    except ImportError as error:
+        extra = _EXTRAS.get(url.partition("://")[0])
+        raise TfsError(f"{what}: {error}", f"pip install 'tfs[{extra}]'" if extra else "install it") from error
+    except Exception as error:
+        raise TfsError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def _copy(location: str, folder: Path) -> Path:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tfs.exporters.options import ExportOptions
 from tfs.exporters.sources.estimators import Estimators
-from tfs.exporters.sources.keras3 import Keras3
+from tfs.exporters.sources.keras_models import KerasModels
 from tfs.exporters.sources.model_functions import ModelFunctions
 from tfs.exporters.sources.python_objects import call_factory, load_object
 from tfs.exporters.sources.trackables import Trackables
@@ -15,7 +15,7 @@ from tfs.savedmodel.errors import TfsError, UsageError
 __all__ = ["open_source"]
 
 # The first that claims a source gets it: the more specific stand before the more general.
-_KINDS: tuple[SourceKind, ...] = (ModelFunctions(), Keras3(), Estimators(), Trackables())
+_KINDS: tuple[SourceKind, ...] = (ModelFunctions(), KerasModels(), Estimators(), Trackables())
 
 
 def open_source(options: ExportOptions) -> Trained:

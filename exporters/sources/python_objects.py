@@ -12,7 +12,7 @@ from tfs.exporters.estimator_names import hint_for
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.savedmodel.errors import TfsError, UsageError
 
-__all__ = ["call_factory", "load_object", "referred_to"]
+__all__ = ["call_factory", "load_object", "module_file", "referred_to"]
 
 
 def call_factory(factory: Any, source: str) -> Any:
@@ -52,6 +52,15 @@ def referred_to(function: Any) -> tuple[Any, ...]:
         return ()
     variables = inspect.getclosurevars(code)
     return (*variables.nonlocals.values(), *variables.globals.values())
+
+
+def module_file(module_name: str) -> Path | None:
+    """Return the file of a module that was loaded under this name, `pkg.mod` or `file.py`; None if there is none."""
+    path = Path(module_name)
+    if path.suffix == ".py" and path.is_file():
+        return path
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    return Path(file) if file else None
 
 
 def _import_module(name: str) -> ModuleType:

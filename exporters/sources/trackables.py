@@ -1,14 +1,16 @@
 """A `tf.Module`, or any other trackable object, whose attributes are tf.functions."""
 
+from functools import partial
 from typing import Any
 
 from tfs.exporters.options import ExportOptions
-from tfs.exporters.signatures import DEFAULT_SIGNATURE, ModelWithFunctions
-from tfs.exporters.sources.trained import SourceKind, Trained
+from tfs.exporters.signatures import ModelWithFunctions
+from tfs.exporters.sources.trained import DEFAULT_SIGNATURE, SourceKind, Trained
+from tfs.exporters.sources.weights import load_weights
 
 __all__ = ["Trackables"]
 
-_DEFAULT_METHOD = "__call__"
+_CALL = "__call__"
 
 
 class Trackables(SourceKind):
@@ -20,24 +22,34 @@ class Trackables(SourceKind):
         return isinstance(found, tf.__internal__.tracking.Trackable)
 
     def wrap(self, found: Any, options: ExportOptions) -> Trained:  # noqa: D102
-        return ModelWithFunctions(found, lambda: _functions_of(found))
+        if options.weights is not None:
+            load_weights(found, options.weights, _variables(found))
+        functions = _functions_of(found)
+        return ModelWithFunctions(
+            found, {name: partial(getattr, found, attribute) for name, attribute in functions.items()}
+        )
 
 
-def _functions_of(module: Any) -> dict[str, Any]:
-    """Return the tf.functions that say what their inputs are, under their own names.
+def _variables(module: Any) -> list[Any]:
+    import tensorflow as tf
 
-    The only one, or else `__call__`, is `serving_default`.
+    return [one for one in tf.train.TrackableView(module).descendants() if isinstance(one, tf.Variable)]
+
+
+def _functions_of(module: Any) -> dict[str, str]:
+    """Return by signature name the attributes that are tf.functions and say what their inputs are.
+
+    The only one, or else `__call__`, is `serving_default`; the others go by their own names.
     """
     import tensorflow as tf
 
-    functions: dict[str, Any] = {}
-    for name in sorted(set(dir(type(module))) | set(vars(module))):
-        if name.startswith("_") and name != _DEFAULT_METHOD:
-            continue
+    names = [name for name in sorted({*dir(type(module)), *vars(module)}) if not name.startswith("_")]
+    functions: dict[str, str] = {}
+    for name in (_CALL, *names):
         value = getattr(module, name, None)
         if isinstance(value, tf.types.experimental.PolymorphicFunction) and value.input_signature is not None:
-            functions[name] = value
-    if DEFAULT_SIGNATURE not in functions and (len(functions) == 1 or _DEFAULT_METHOD in functions):
-        name = _DEFAULT_METHOD if _DEFAULT_METHOD in functions else next(iter(functions))
-        functions = {DEFAULT_SIGNATURE: functions.pop(name), **functions}
+            functions[name] = name
+    if DEFAULT_SIGNATURE not in functions and (len(functions) == 1 or _CALL in functions):
+        default = next(iter(functions))
+        functions = {DEFAULT_SIGNATURE: functions.pop(default), **functions}
     return functions

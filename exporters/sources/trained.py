@@ -7,8 +7,9 @@ from typing import Any
 
 from tfs.exporters.options import ExportOptions
 
-__all__ = ["PREDICT_METHOD", "ServingFunction", "SourceKind", "Trained"]
+__all__ = ["DEFAULT_SIGNATURE", "PREDICT_METHOD", "ServingFunction", "SourceKind", "Trained"]
 
+DEFAULT_SIGNATURE = "serving_default"
 PREDICT_METHOD = "tensorflow/serving/predict"
 
 

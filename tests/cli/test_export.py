@@ -52,7 +52,7 @@ def test_a_keras_file_becomes_the_next_version_with_a_table(tfs, model_file, tmp
 def test_an_existing_version_is_refused_before_tensorflow_is_loaded(tfs, exported):
     before = sorted(exported.rglob("*"))
     done = tfs("export", "any:thing", "-o", exported.parent, "--version", "1")
-    message = f"error: `{exported}` exists already (choose another --version or `--version auto`)\n"
+    message = f"error: `{exported}` exists already (another --version, or --overwrite)\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
     assert sorted(exported.rglob("*")) == before
 

@@ -146,7 +146,7 @@ def test_a_version_that_exists_is_kept(tfs, folder):
     (folder / "models/digits/4").mkdir(parents=True)
     done = tfs("run", "digits.yaml", "--set", "version=4", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: `models/digits/4` exists already (choose another one, or remove it first)\n"
+    assert done.stderr == "error: `models/digits/4` exists already (another --version, or --overwrite)\n"
     assert os.listdir(folder / "models/digits") == ["4"]
 
 
