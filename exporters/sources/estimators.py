@@ -9,10 +9,10 @@ from typing import Any
 
 from tfs.exporters.options import ExportOptions
 from tfs.exporters.serving_receiver import Receiver, receive
-from tfs.exporters.sources.model_functions import find_checkpoint
+from tfs.exporters.sources.model_functions import described_receiver, find_checkpoint
 from tfs.exporters.sources.trained import SourceKind, Trained
 from tfs.exporters.tensorflow_runtime import first_line
-from tfs.savedmodel.errors import TfsError, UsageError
+from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import saved_model_pb2
 from tfs.savedmodel.reading import saved_model_file
 
@@ -32,15 +32,12 @@ class Estimators(SourceKind):
         return isinstance(found, tf.compat.v1.estimator.Estimator)
 
     def wrap(self, found: Any, options: ExportOptions) -> Trained:  # noqa: D102
-        if options.receiver is None:
-            raise UsageError(
-                f"the {_kind_of(found)} does not say what its features are", "describe them with --receiver"
-            )
+        receiver = described_receiver(options, f"the {_kind_of(found)}")
         if options.checkpoint is not None:
             checkpoint = find_checkpoint(options.checkpoint)
         elif (checkpoint := found.latest_checkpoint()) is None:
             raise TfsError(f"there is no checkpoint in `{found.model_dir}`", "train the Estimator before the export")
-        return _TrainedEstimator(found, checkpoint, options.receiver)
+        return _TrainedEstimator(found, checkpoint, receiver)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tfs.exporters.tensorflow_runtime import first_line, import_tensorflow
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.reading import SERVE_TAG
 
-__all__ = ["ModelFunctions", "find_checkpoint"]
+__all__ = ["ModelFunctions", "described_receiver", "find_checkpoint"]
 
 
 class ModelFunctions(SourceKind):
@@ -27,22 +27,31 @@ class ModelFunctions(SourceKind):
         return options.model_fn is not None
 
     def open(self, options: ExportOptions) -> Trained:  # noqa: D102
-        if options.model_fn is None or options.checkpoint is None or options.receiver is None:
-            raise UsageError(
-                "a model_fn needs its checkpoint and a description of its features", "give --checkpoint and --receiver"
-            )
+        name = options.model_fn or ""
+        receiver = described_receiver(options, f"the model_fn `{name}`")
+        if options.checkpoint is None:
+            raise UsageError(f"the model_fn `{name}` needs the checkpoint of its training", "give --checkpoint")
         import_tensorflow()
-        with estimator_names():  # annotations and default values are evaluated while the module loads
-            function = load_object(options.model_fn)
+        checkpoint = find_checkpoint(options.checkpoint)
+        with estimator_names():  # annotations and default values are evaluated while the modules load
+            function = load_object(name)
+            params = _parameters(options.params)
         if not callable(function):
-            raise TfsError(f"`{options.model_fn}` is no function")
-        return _ModelFunction(
-            function,
-            options.model_fn,
-            find_checkpoint(options.checkpoint),
-            _parameters(options.params),
-            options.receiver,
-        )
+            raise TfsError(f"`{name}` is no function")
+        return _ModelFunction(function, name, checkpoint, params, receiver)
+
+
+def described_receiver(options: ExportOptions, source: str) -> Receiver:
+    """Return the receiver that the options describe for an Estimator, which a message calls `source`.
+
+    Raises:
+        UsageError: they describe none, or signatures, which an Estimator has by itself.
+    """
+    if options.receiver is None:
+        raise UsageError(f"{source} does not say what its features are", "describe them with --receiver")
+    if options.signatures:
+        raise UsageError(f"the signatures of {source} are its own export outputs", "leave `signatures` out")
+    return options.receiver
 
 
 def find_checkpoint(path: Path) -> str:
@@ -155,7 +164,10 @@ class _ModelFunction(Trained):
 
 
 def _parameters(given: str | dict[str, Any]) -> dict[str, Any]:
-    params = yaml.safe_load(given) if isinstance(given, str) else given
+    try:
+        params = yaml.safe_load(given) if isinstance(given, str) else given
+    except yaml.YAMLError as error:
+        raise UsageError(f"--params `{given}` is no YAML: {error}") from error
     if isinstance(params, str):
         params = load_object(params)
         if callable(params):

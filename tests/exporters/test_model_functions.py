@@ -191,6 +191,17 @@ def test_a_canned_estimator_tells_which_tensorflow_has_it(tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_a_model_fn_needs_a_checkpoint_and_a_receiver():
-    with pytest.raises(UsageError, match="needs its checkpoint"):
-        _export(ExportOptions(model_fn=_named("model_fn")), Path("m"))
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"receiver": None}, "model_fn` does not say what its features are"),
+        ({"checkpoint": None}, "model_fn` needs the checkpoint of its training"),
+        ({"signatures": {"other": _named("model_fn")}}, "model_fn` are its own export outputs"),
+        ({"params": "{hidden: ["}, "is no YAML"),
+    ],
+)
+def test_what_a_model_fn_needs_is_wrong_usage_without_it(model_dir, tmp_path, changes, words):
+    whole = _options(model_dir).model_dump(exclude_unset=True)
+    with pytest.raises(UsageError, match=words):
+        _export(ExportOptions.model_validate({**whole, **changes}), tmp_path / "m")
+    assert not (tmp_path / "m").exists()
