@@ -80,9 +80,25 @@ def _export(
         str | None, typer.Option("--tags", metavar="A,B", help="The tags that loaders ask for (default: serve).")
     ] = None,
     as_text: Annotated[bool, typer.Option("--as-text", help="Write saved_model.pbtxt.")] = False,
+    receiver: Annotated[
+        Path | None,
+        typer.Option("--receiver", metavar="FILE", help="How requests reach the features of an Estimator, as YAML."),
+    ] = None,
+    model_fn: Annotated[
+        str | None, typer.Option("--model-fn", metavar="pkg.mod:fn", help="In place of SOURCE, that of an Estimator.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", metavar="DIR", help="Of a model_fn or an Estimator; the latest of a folder."),
+    ] = None,
+    params: Annotated[
+        str | None,
+        typer.Option("--params", metavar="YAML", help="Of a model_fn: a mapping, or pkg.mod:object that gives one."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     from tfs.cli.export_options import named_values, recipe_of_flags
+    from tfs.cli.recipe import read_content
     from tfs.exporters.exporting import export
 
     asked = recipe_of_flags(
@@ -97,6 +113,10 @@ def _export(
             "keep_signatures": keep_signatures and keep_signatures.split(","),
             "tags": tags and tags.split(","),
             "as_text": as_text,
+            "receiver": receiver and read_content(receiver, "receiver", "docs/export.md"),
+            "model_fn": model_fn,
+            "checkpoint": checkpoint,
+            "params": params,
         },
     )
     exported = export(asked.export, asked.output, asked.version, overwrite=asked.overwrite)

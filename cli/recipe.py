@@ -103,8 +103,8 @@ def read_recipe(file: Path, changes: list[str]) -> Recipe:
     return checked_recipe(content, f"recipe `{file}`")
 
 
-def read_content(file: Path) -> dict[str, Any]:
-    """Read a recipe without a look at its keys.
+def read_content(file: Path, kind: str = "recipe", page: str = "docs/run.md") -> dict[str, Any]:
+    """Read a recipe, or another kind of YAML file that a page describes, without a look at its keys.
 
     Raises:
         TfsError: the file cannot be read or is no YAML.
@@ -113,11 +113,11 @@ def read_content(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise TfsError(f"recipe `{file}` cannot be read: {error.strerror}") from error
+        raise TfsError(f"{kind} `{file}` cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TfsError(f"recipe `{file}` is no YAML: {error}") from error
+        raise TfsError(f"{kind} `{file}` is no YAML: {error}") from error
     if not isinstance(content, dict):
-        raise UsageError(f"recipe `{file}` holds no mapping of keys", "see docs/run.md for an example")
+        raise UsageError(f"{kind} `{file}` holds no mapping of keys", f"see {page} for an example")
     return content
 
 

@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tfs.exporters.feature_spec import Feature, convert_features, parsing_dictionary
 from tfs.exporters.sources.python_objects import call_factory, load_object
-from tfs.savedmodel.errors import TfsError, UsageError
+from tfs.savedmodel.errors import TfsError
 
-__all__ = ["ReceivedFeatures", "Receiver", "read_receiver", "receive"]
+__all__ = ["ReceivedFeatures", "Receiver", "receive"]
 
 _EXAMPLES = "examples"  # the name of the input and the placeholder that tf.estimator's own receivers have
 _PLACEHOLDER = "input_example_tensor"
@@ -54,28 +52,6 @@ class ReceivedFeatures:
     features: dict[str, Any]
     inputs: dict[str, Any]
     alternatives: dict[str, dict[str, Any]]
-
-
-def read_receiver(file: Path) -> Receiver:
-    """Read the description of a receiver from a YAML file.
-
-    Raises:
-        TfsError: the file cannot be read or is no YAML.
-        UsageError: a key or value is not what a receiver has.
-    """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TfsError(f"receiver `{file}` cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TfsError(f"receiver `{file}` is no YAML: {error}") from error
-    try:
-        return Receiver.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        where = f"receiver `{file}`, key `{key}`" if key else f"receiver `{file}`"
-        raise UsageError(f"{where}: {first['msg']}", "see docs/export.md for all keys") from error
 
 
 def receive(receiver: Receiver) -> ReceivedFeatures:

@@ -9,8 +9,8 @@ from typing import Any
 
 from tfs.exporters.options import ExportOptions
 from tfs.exporters.serving_receiver import Receiver, receive
-from tfs.exporters.sources.model_functions import described_receiver, find_checkpoint
-from tfs.exporters.sources.trained import SourceKind, Trained
+from tfs.exporters.sources.model_functions import described_receiver, find_checkpoint, keep_wanted
+from tfs.exporters.sources.trained import DEFAULT_SIGNATURE, SourceKind, Trained
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import saved_model_pb2
@@ -66,7 +66,7 @@ class _TrainedEstimator(Trained):
                 raise self._failed(error) from error
             for entry in Path(written.decode()).iterdir():
                 entry.rename(directory / entry.name)
-        _name_a_default(saved_model_file(directory))
+        _adjust_signatures(saved_model_file(directory), options)
 
     def _failed(self, error: Exception) -> TfsError:
         if missing := _MISSING.search(str(error)):
@@ -78,16 +78,17 @@ class _TrainedEstimator(Trained):
         )
 
 
-def _name_a_default(file: Path) -> None:
-    """Give `predict` the name `serving_default` too, if nothing has it.
+def _adjust_signatures(file: Path, options: ExportOptions) -> None:
+    """Give `predict` the name `serving_default` too, if nothing has it, and drop what the options do not keep.
 
     A canned classifier's default takes examples; with a raw receiver it is left out, and clients would have to know.
     """
     saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    [graph] = saved_model.meta_graphs
-    if "serving_default" not in graph.signature_def and "predict" in graph.signature_def:
-        graph.signature_def["serving_default"].CopyFrom(graph.signature_def["predict"])
-        file.write_bytes(saved_model.SerializeToString(deterministic=True))
+    signatures = saved_model.meta_graphs[0].signature_def
+    if DEFAULT_SIGNATURE not in signatures and "predict" in signatures:
+        signatures[DEFAULT_SIGNATURE].CopyFrom(signatures["predict"])
+    keep_wanted(signatures, options)
+    file.write_bytes(saved_model.SerializeToString(deterministic=True))
 
 
 def _kind_of(estimator: Any) -> str:

@@ -1,7 +1,7 @@
 """The `model_fn` of a custom Estimator with its checkpoint; TensorFlow needs no `tf.estimator` for it."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from tfs.exporters.options import ExportOptions
 from tfs.exporters.serving_receiver import ReceivedFeatures, Receiver, receive
 from tfs.exporters.sources.python_objects import call_factory, load_object
 from tfs.exporters.sources.trained import SourceKind, Trained
+from tfs.exporters.suggestions import suggestion
 from tfs.exporters.tensorflow_runtime import first_line, import_tensorflow
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.reading import SERVE_TAG
 
-__all__ = ["ModelFunctions", "described_receiver", "find_checkpoint"]
+__all__ = ["ModelFunctions", "described_receiver", "find_checkpoint", "keep_wanted"]
 
 
 class ModelFunctions(SourceKind):
@@ -72,6 +73,21 @@ def find_checkpoint(path: Path) -> str:
     return str(latest)
 
 
+def keep_wanted(signatures: MutableMapping[str, Any], options: ExportOptions) -> None:
+    """Drop the signatures that the options do not keep.
+
+    Raises:
+        TfsError: there is none of a name that they keep.
+    """
+    if options.keep_signatures is None:
+        return
+    for name in options.keep_signatures:
+        if name not in signatures:
+            raise TfsError(f"the source has no signature `{name}`", suggestion(name, signatures))
+    for name in signatures.keys() - set(options.keep_signatures):
+        del signatures[name]
+
+
 @dataclass(frozen=True)
 class _ModelFunction(Trained):
     function: Callable[..., Any]
@@ -89,6 +105,7 @@ class _ModelFunction(Trained):
             received = receive(self.receiver)
             spec = self._call(received)
             signatures = self._signatures(spec, received)
+            keep_wanted(signatures, options)
             scaffold = spec.scaffold or tf.compat.v1.train.Scaffold()
             saver = scaffold.saver or tf.compat.v1.train.Saver(sharded=True, allow_empty=True)
             main_op = scaffold.local_init_op

@@ -78,3 +78,20 @@ def test_wrong_usage_exits_with_two(tfs, tmp_path):
         assert done.returncode == 2, arguments
         assert done.stdout == ""
         assert "Traceback" not in done.stderr
+
+
+def test_a_model_fn_that_lacks_something_is_told_before_tensorflow_is_loaded(tfs, tmp_path):
+    (tmp_path / "receiver.yaml").write_text("features: {x: {dtype: complex64}}")
+    (tmp_path / "list.yaml").write_text("- x")
+    for arguments, exit_code, message in (
+        ([], 2, "the model_fn `a:b` does not say what its features are (describe them with --receiver)"),
+        (["--receiver", "receiver.yaml"], 2, "the flags, key `export.receiver.features.x.dtype`: Input should be"),
+        (["--receiver", "list.yaml"], 2, "receiver `list.yaml` holds no mapping of keys (see docs/export.md"),
+        (["--receiver", "none.yaml"], 1, "receiver `none.yaml` cannot be read: No such file or directory"),
+        (["m.keras"], 2, "it needs either a source or a model_fn"),
+    ):
+        done = tfs("export", "--model-fn", "a:b", "-o", "m", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (exit_code, ""), arguments
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert not (tmp_path / "m").exists()

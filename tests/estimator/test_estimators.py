@@ -1,5 +1,6 @@
 """Real Estimators of TensorFlow 2.15 through their own export."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfs.exporters.exporting import export
+from tfs.exporters.exporting import ExportedVersion, export
 from tfs.exporters.options import ExportOptions
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.protos import example_pb2
+from tfs.savedmodel.reading import read_signatures
 
 _FILE = Path(__file__).parent / "estimators.py"
 _CUSTOM = _FILE.parents[1] / "exporters" / "custom_estimator.py"
@@ -132,6 +134,11 @@ def test_a_classifier_on_tensors_has_a_default_signature_too(trained, tmp_path):
     }
 
 
+def test_only_the_signatures_that_are_kept_are_published(trained, tmp_path):
+    exported = _export("classifier", _RECEIVERS["classifier"], tmp_path, keep_signatures=["raw:predict"], tags=["mine"])
+    assert list(exported.signatures) == ["raw:predict"]
+
+
 def test_another_checkpoint_than_the_latest_can_be_exported(trained, published, tmp_path):
     directory = Path(trained["regressor"].model_dir)
     first = _export("regressor", _RECEIVERS["regressor"], tmp_path, checkpoint=directory / "model.ckpt-0")
@@ -144,27 +151,26 @@ def test_a_model_fn_needs_no_estimator_and_writes_the_same(trained, published, t
     """The release of today exports the checkpoint that TensorFlow 2.15 has trained."""
     import estimators
 
-    receiver = tmp_path / "recipe.yaml"
-    receiver.write_text(
-        f"output: {tmp_path / 'm'}\n"
-        f"export:\n  model_fn: {_CUSTOM}:model_fn\n  params: {_CUSTOM}:params\n"
-        f"  checkpoint: {trained['custom'].model_dir}\n"
-        f"  receiver: {{feature_columns: '{_CUSTOM}:columns', kind: both}}\n"
-    )
-    command = [os.environ["TFS_PYTHON"], "-m", "tfs.cli", "run", str(receiver)]
+    (tmp_path / "receiver.yaml").write_text(json.dumps(_RECEIVERS["custom"]))
+    options = {
+        "--model-fn": f"{_CUSTOM}:model_fn",
+        "--params": f"{_CUSTOM}:params",
+        "--checkpoint": trained["custom"].model_dir,
+        "--receiver": tmp_path / "receiver.yaml",
+        "--output": tmp_path / "m",
+    }
+    command = [os.environ["TFS_PYTHON"], "-m", "tfs.cli", "export", "--json"]
+    command += [str(part) for option in options.items() for part in option]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["path"] == str(tmp_path / "m" / "1")
     features, _ = estimators.data("custom")
     examples = _serialized(features)
-    from tfs.savedmodel.reading import read_signatures
-
-    class Written:
-        path = tmp_path / "m" / "1"
-        signatures = read_signatures(tmp_path / "m" / "1")
+    written = ExportedVersion(tmp_path / "m" / "1", 1, read_signatures(tmp_path / "m" / "1"), 0)
 
     for signature in _METHODS["custom"]:
         given = [features["word"], features["x"]] if signature.startswith("raw:") else [examples]
-        theirs, ours = _ask(published["custom"], signature, *given), _ask(Written, signature, *given)
+        theirs, ours = _ask(published["custom"], signature, *given), _ask(written, signature, *given)
         assert set(theirs) == set(ours)
         for key, values in theirs.items():
             if values.dtype.kind == "f":
@@ -185,6 +191,7 @@ def test_a_model_fn_needs_no_estimator_and_writes_the_same(trained, published, t
             "feature `tags` has no fixed length",
         ),
         ("classifier", {"checkpoint": "custom"}, r"checkpoint `.*` has no values for `dnn/hiddenlayer_0/bias`"),
+        ("classifier", {"keep_signatures": ["predicts"]}, r"has no signature `predicts` \(did you mean `predict`"),
         ("classifier", {"checkpoint": "nowhere"}, "there is no checkpoint `.*nowhere`"),
     ],
 )

@@ -126,6 +126,11 @@ def test_one_checkpoint_of_a_folder_feature_columns_and_the_loader_of_tensorflow
     np.testing.assert_allclose(answered["scores"].numpy(), expected, atol=1e-5)
 
 
+def test_only_the_signatures_that_are_kept_are_published(model_dir, tmp_path):
+    exported = _export(_options(model_dir, keep_signatures=["regress"]), tmp_path)
+    assert list(exported.signatures) == ["regress"]
+
+
 def test_a_model_fn_that_has_predictions_only_gives_one_signature(model_dir, tmp_path):
     import tensorflow as tf
 
