@@ -8,6 +8,8 @@ from pathlib import Path
 
 from models import Model
 
+from tfs.serve.huge_pages import huge_page_environment
+
 from .sample import FailedRequestsError, Sample, pinned
 
 __all__ = ["CALLER", "Plan", "best_plan", "in_process_load"]
@@ -36,7 +38,9 @@ def in_process_load(model: Model, plan: Plan, *, seconds: float, rows: int = 1, 
     """
     command = [sys.executable, str(_SCRIPT), model.name, str(model.base_path), str(seconds), str(plan.threads)]
     command = pinned([*command, *plan.flags], cpus)
-    done = subprocess.run(command, input=model.message(rows), capture_output=True, check=False)
+    # The server's memory too is in huge pages.
+    environment = huge_page_environment(os.environ)
+    done = subprocess.run(command, input=model.message(rows), env=environment, capture_output=True, check=False)
     if done.returncode:
         raise FailedRequestsError(f"{model.name} in process: {done.stderr.decode(errors='replace')[-400:]}")
     return Sample(float(done.stdout))

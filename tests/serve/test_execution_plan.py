@@ -132,6 +132,25 @@ def test_measuring_ends_although_a_run_does_not(
     assert float(server.wait_for_line(r"LOADING -> AVAILABLE in (\d+\.\d\d) s")[1]) < 10
 
 
+@several_cores
+def test_a_version_that_was_only_trained_again_takes_over_the_plan(
+    models: Models, tmp_path: Path, launch: Callable[..., RunningServer]
+) -> None:
+    publish(models.wide, tmp_path / "m", 1)
+    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
+    server = launch(*flags, monitored(tmp_path)).wait_until_ready()
+    chosen = reason(server, "m").split(":")[0]
+    publish(models.wide, tmp_path / "m", 2)
+    server.wait_for_line(rf" m version 2: execution plan {chosen} \(as measured for version 1\)$")
+    server.wait_for_states("m", {2: AVAILABLE, 1: END})
+    assert plans(server) == {("m", "2"): chosen}
+    assert server.predict("m", 3.5) == (2, 3.5)
+    publish(models.layers, tmp_path / "m", 3)
+    server.wait_for_line(
+        rf" m version 3: execution plan \w+: caller_intra_1 {_FIGURES} \(generated input, measured in "
+    )
+
+
 def test_a_version_that_is_gone_has_no_plan(
     models: Models, tmp_path: Path, launch: Callable[..., RunningServer]
 ) -> None:

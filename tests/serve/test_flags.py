@@ -46,9 +46,10 @@ def test_a_unix_socket_replaces_what_a_former_server_left(
         former.bind(str(path))
     server = serve_one("--port=0", f"--grpc_socket_path={path}").wait_until_ready()
     assert server.grpc_address == f"unix:{path}"
-    # Clients on top of gRPC's C core name the socket's path as authority, which HTTP/2 servers need not take.
-    with grpc.insecure_channel(f"unix:{path}", [("grpc.default_authority", "localhost")]) as channel:
-        assert predict(channel, 2.0).outputs["y"].float_val[:] == [3.0]
+    # Clients on top of gRPC's C core name the socket's percent-encoded path as authority; others name a host.
+    for options in ([], [("grpc.default_authority", "localhost")]):
+        with grpc.insecure_channel(f"unix:{path}", options) as channel:
+            assert [predict(channel, x).outputs["y"].float_val[:] for x in (2.0, 4.0, 6.0)] == [[3.0], [4.0], [5.0]]
     assert server.rest_predict("m", 2.0).json() == {"predictions": [3.0]}
     assert server.stop() == 0
 

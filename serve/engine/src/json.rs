@@ -104,11 +104,37 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Within a list: read on as long as plain numbers come, and hand each one's text to `push` until that refuses one.
+    ///
+    /// It stops before anything else (the end of the list, a malformed number, one that was refused), which the next
+    /// event then is. Lists of numbers are most of what large bodies hold, and need no event for each.
+    pub fn plain_numbers(&mut self, mut push: impl FnMut(&'a [u8]) -> bool) -> usize {
+        let mut count = 0;
+        while self.open.last() == Some(&false) && matches!(self.state, State::Opened | State::After) {
+            let (position, state) = (self.position, self.state);
+            self.skip_space();
+            if state == State::After && self.eat(b',') {
+                self.skip_space();
+            } else if state == State::After {
+                break;
+            }
+            let is_number = matches!(self.peek(), Some(b'-' | b'0'..=b'9'));
+            if !is_number || !self.number_bytes().is_ok_and(&mut push) {
+                self.position = position;
+                break;
+            }
+            self.state = State::After;
+            count += 1;
+        }
+        count
+    }
+
     /// Move past the value that `first` begins (a scalar is past already).
     pub fn skip_rest(&mut self, first: Event<'a>) -> Result<()> {
         if matches!(first, Event::StartObject | Event::StartArray) {
             let depth = self.open.len();
             while self.open.len() >= depth {
+                self.plain_numbers(|_| true);
                 self.next()?;
             }
         }
@@ -233,9 +259,18 @@ impl<'a> Parser<'a> {
     }
 
     fn number(&mut self) -> Result<&'a str> {
+        let number = self.number_bytes()?;
+        std::str::from_utf8(number).map_err(|_| self.error("Invalid value."))
+    }
+
+    /// The same as bytes, all of them ASCII.
+    fn number_bytes(&mut self) -> Result<&'a [u8]> {
         let start = self.position;
         self.eat(b'-');
-        if !["NaN", "Infinity", "Inf"].iter().any(|word| self.eat_word(word)) {
+        let mut scientific = false;
+        let named = matches!(self.peek(), Some(b'N' | b'I'))
+            && ["NaN", "Infinity", "Inf"].iter().any(|word| self.eat_word(word));
+        if !named {
             if !self.eat(b'0') && self.digits() == 0 {
                 return Err(self.error("Invalid value."));
             }
@@ -243,27 +278,27 @@ impl<'a> Parser<'a> {
                 return Err(self.error("Miss fraction part in number."));
             }
             if self.eat(b'e') || self.eat(b'E') {
+                scientific = true;
                 let _ = self.eat(b'+') || self.eat(b'-');
                 if self.digits() == 0 {
                     return Err(self.error("Miss exponent in number."));
                 }
             }
         }
-        let text = std::str::from_utf8(&self.text[start..self.position]).map_err(|_| self.error("Invalid value."))?;
+        let number = &self.text[start..self.position];
         // Only a long number can be beyond a double.
-        let suspicious = text.len() > 300 || text.contains(['e', 'E']);
-        if suspicious && text.parse::<f64>().is_ok_and(f64::is_infinite) {
+        let suspicious = scientific || number.len() > 300;
+        if suspicious && fast_float2::parse(number).is_ok_and(f64::is_infinite) {
             return Err(self.error("Number too big to be stored in double."));
         }
-        Ok(text)
+        Ok(number)
     }
 
     fn digits(&mut self) -> usize {
-        let start = self.position;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.position += 1;
-        }
-        self.position - start
+        let rest = &self.text[self.position..];
+        let count = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+        self.position += count;
+        count
     }
 }
 

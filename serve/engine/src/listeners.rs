@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
@@ -57,14 +58,16 @@ impl Listeners {
             Some(address) => Some(bind("REST", address).await?),
             None => None,
         };
-        let socket = options.grpc_socket.as_deref().map(grpc::bind_socket).transpose()?;
+        let socket = options.grpc_socket.as_deref().map(grpc::unix_socket::bind).transpose()?;
         if let Some((listener, address)) = tcp {
             listeners.grpc = Some(address);
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
             listeners.spawn_grpc(services.clone().serve(incoming, stop.clone()), report);
         }
         if let Some(listener) = socket {
-            listeners.spawn_grpc(services.serve(UnixListenerStream::new(listener), stop.clone()), report);
+            let incoming =
+                UnixListenerStream::new(listener).map(|stream| stream.map(grpc::unix_socket::Connection::from));
+            listeners.spawn_grpc(services.serve(incoming, stop.clone()), report);
         }
         if let Some((listener, address)) = rest {
             listeners.rest = Some(address);

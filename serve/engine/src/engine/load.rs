@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Engine, lock};
 use crate::batching::{Batching, BatchingOptions};
 use crate::error::{Code, Error, Result};
-use crate::execution_plan::{Decision, ExecutionPlan, ReadOnly, Subject};
+use crate::execution_plan::{Decision, ExecutionPlan, Facts, Subject};
 use crate::executor::Executable;
 use crate::servable::Servable;
 use crate::tensorflow::{self, Session, SessionOptions};
@@ -43,7 +43,7 @@ impl Engine {
         let path = request.path.to_string_lossy();
         let loaded = self.load_servable(request, given);
         self.metrics.loading.attempt(&path, start.elapsed(), loaded.as_ref().err().map(|error| error.code));
-        let (servable, read_only) = loaded?;
+        let (servable, facts) = loaded?;
         let servable = Arc::new(servable);
         let warmup_records = match request.warmup_iterations {
             Some(iterations) => {
@@ -55,7 +55,7 @@ impl Engine {
             None => 0,
         };
         let signatures = servable.definitions().keys().cloned().collect();
-        let (servable, decision) = self.plan(request, servable, read_only, start);
+        let (servable, decision) = self.plan(request, servable, facts, start);
         self.metrics.loading.show_mlmd(request.model, request.version, request.path);
         if let Some(Decision { plan, .. }) = &decision {
             servable.keep_shown(self.metrics.loading.show_plan(request.model, request.version, &plan.to_string()));
@@ -70,17 +70,17 @@ impl Engine {
         &self,
         request: &LoadRequest,
         servable: Arc<Servable>,
-        read_only: Option<ReadOnly>,
+        facts: Option<Facts>,
         since: Instant,
     ) -> (Arc<Servable>, Option<Decision>) {
         if servable.session().is_none() {
             return (servable, None);
         }
-        let (Some(planner), Some(read_only)) = (&self.planner, read_only) else {
+        let (Some(planner), Some(facts)) = (&self.planner, facts) else {
             return (servable, Some(Decision::told(ExecutionPlan::of(&self.session_options))));
         };
         let warmed_up = request.warmup_iterations.is_some();
-        let subject = Subject { servable, since, directory: request.path, warmed_up, read_only };
+        let subject = Subject { servable, since, directory: request.path, warmed_up, facts };
         let (servable, decision) = planner.decide(subject, |options| {
             let servable = Arc::new(self.new_servable(request, self.load_session(request, options)?.0)?);
             if let Some(iterations) = request.warmup_iterations {
@@ -91,12 +91,12 @@ impl Engine {
         (servable, Some(decision))
     }
 
-    fn load_servable(&self, request: &LoadRequest, given: Option<Executable>) -> Result<(Servable, Option<ReadOnly>)> {
-        let (executable, read_only) = match given {
+    fn load_servable(&self, request: &LoadRequest, given: Option<Executable>) -> Result<(Servable, Option<Facts>)> {
+        let (executable, facts) = match given {
             Some(executable) => (executable, None),
             None => self.load_session(request, &self.session_options)?,
         };
-        Ok((self.new_servable(request, executable)?, read_only))
+        Ok((self.new_servable(request, executable)?, facts))
     }
 
     fn new_servable(&self, request: &LoadRequest, executable: Executable) -> Result<Servable> {
@@ -106,12 +106,12 @@ impl Engine {
 
     /// Load the SavedModel of a version. Blocks for as long as TensorFlow takes.
     ///
-    /// Says too which of its outputs may be fetched for measuring, if plans are measured.
-    fn load_session(&self, request: &LoadRequest, options: &SessionOptions) -> Result<(Executable, Option<ReadOnly>)> {
+    /// Says too what planning has to know, if plans are measured.
+    fn load_session(&self, request: &LoadRequest, options: &SessionOptions) -> Result<(Executable, Option<Facts>)> {
         let load = || -> Result<_> {
             let (session, meta_graph) = Session::load(request.path, request.tags, options)?;
-            let read_only = self.planner.is_some().then(|| ReadOnly::outputs_of(&session, &meta_graph)).transpose()?;
-            Ok((Executable { executor: Box::new(session), meta_graph, slots: None }, read_only))
+            let facts = self.planner.is_some().then(|| Facts::of(&session, &meta_graph)).transpose()?;
+            Ok((Executable { executor: Box::new(session), meta_graph, slots: None }, facts))
         };
         match load() {
             // Only now, since loading all of tensorflow-text's libraries takes a second and 70 MB.

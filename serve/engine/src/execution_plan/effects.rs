@@ -82,9 +82,8 @@ const READING: &[&str] = &[
 pub struct ReadOnly(HashSet<String>);
 
 impl ReadOnly {
-    /// Look at what each signature runs; `meta_graph` is the serialized `MetaGraphDef` of the session.
-    pub fn outputs_of(session: &Session, meta_graph: &[u8]) -> Result<ReadOnly> {
-        let graph = Graph::read(meta_graph)?;
+    /// Look at what each signature runs; `graph` is that of `meta_graph`, the serialized `MetaGraphDef` of the session.
+    pub fn outputs_of(session: &Session, graph: &Graph, meta_graph: &[u8]) -> Result<ReadOnly> {
         let definitions = MetaGraphDef::decode(meta_graph).map_err(|error| Error::internal(error.to_string()))?;
         let outputs = definitions.signature_def.values().map(|definition| definition.outputs.values());
         let mut read_only = HashSet::new();

@@ -4,6 +4,7 @@
 //! which may be large, are passed over and not copied.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use prost::Message;
 
@@ -103,6 +104,19 @@ impl Graph {
             nodes: graph.node.into_iter().map(|node| (node.name.clone(), node)).collect(),
             functions: functions.map(|def| (def.signature.unwrap_or_default().name, def.node_def)).collect(),
         })
+    }
+
+    /// A number that tells graphs of other operations apart: versions of a model that was only trained again share it.
+    pub fn outline(&self) -> u64 {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for node in self.nodes.values().chain(self.functions.values().flatten()) {
+            // A called function has a name of its own in each version.
+            let op = if self.functions.contains_key(&node.op) { "call" } else { &node.op };
+            *counts.entry(op).or_default() += 1;
+        }
+        let mut hasher = DefaultHasher::new();
+        counts.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// The ops that a run executes which fetches these tensors: those of all nodes that the tensors depend on, and all

@@ -6,6 +6,7 @@
 //! it, and the loser is freed.
 
 mod effects;
+mod facts;
 mod graph;
 mod inputs;
 mod planner;
@@ -21,7 +22,7 @@ use timing::Figures;
 use crate::tensorflow::SessionOptions;
 use crate::wire::{Fields, Value, write_varint};
 
-pub use effects::ReadOnly;
+pub use facts::Facts;
 pub use inputs::ExampleRequest;
 pub use planner::{Planner, Subject};
 
@@ -87,6 +88,8 @@ pub enum Grounds {
     Told,
     /// It was the best of those that were measured.
     Measured { figures: Vec<(ExecutionPlan, Figures)>, callers: usize, inputs: String, elapsed: Duration },
+    /// It was measured for another version of the model, whose runs are alike.
+    Known { version: i64 },
     /// It could not be measured.
     NotMeasured { reason: String },
 }
@@ -97,6 +100,7 @@ impl fmt::Display for Decision {
         write!(f, "execution plan {}", self.plan)?;
         match &self.grounds {
             Grounds::Told => Ok(()),
+            Grounds::Known { version } => write!(f, " (as measured for version {version})"),
             Grounds::NotMeasured { reason } => write!(f, " (not measured: {reason})"),
             Grounds::Measured { figures, callers, inputs, elapsed } => {
                 for (index, (plan, Figures { alone, rate })) in figures.iter().enumerate() {
@@ -140,6 +144,8 @@ mod tests {
             line(Grounds::NotMeasured { reason }),
             "execution plan caller_intra_1 (not measured: its runs may change the model's state)"
         );
+        let known = line(Grounds::Known { version: 7 });
+        assert_eq!(known, "execution plan caller_intra_1 (as measured for version 7)");
         let figures = |micros, rate| Figures { alone: Duration::from_micros(micros), rate };
         let pool = ExecutionPlan { in_caller_thread: false, intra_op: 1 };
         let grounds = Grounds::Measured {

@@ -1,10 +1,11 @@
 //! Measuring the plans of a version that has just been loaded.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::effects::ReadOnly;
+use super::facts::Facts;
 use super::inputs::{ExampleRequest, Inputs};
 use super::timing::{self, Figures, Pass};
 use super::trial::Trial;
@@ -15,7 +16,11 @@ use crate::servable::Servable;
 use crate::tensorflow::SessionOptions;
 
 /// How long plans are run against each other, unless a single turn of each takes longer.
-const BUDGET: Duration = Duration::from_secs(1);
+const BUDGET: Duration = Duration::from_millis(1500);
+
+/// The runs of two versions are alike if neither takes so many times as long as the other. Other requests, which slow
+/// down the trial of a version that is loaded while the last one serves, are within it.
+const ALIKE: u32 = 3;
 
 /// A version that took longer to load and to run first is not loaded a second time ...
 const SECOND_LOAD_LIMIT: Duration = Duration::from_secs(5);
@@ -32,7 +37,7 @@ pub struct Subject<'a> {
     pub directory: &'a Path,
     /// Whether its warm-up records have been replayed.
     pub warmed_up: bool,
-    pub read_only: ReadOnly,
+    pub facts: Facts,
 }
 
 /// Why nothing was measured.
@@ -61,14 +66,31 @@ pub struct Planner {
     cores: usize,
     example: ExampleRequest,
     report: Report,
-    /// Versions that load at the same time are measured one after the other, or each would measure the others.
-    turn: Mutex<()>,
+    /// What was measured last for each model. Versions that load at the same time are measured one after the other, or
+    /// each would measure the others.
+    known: Mutex<HashMap<String, Known>>,
+}
+
+/// What was measured for a version of a model.
+#[derive(Clone, Copy)]
+struct Known {
+    version: i64,
+    outline: u64,
+    run_time: Duration,
+    plan: ExecutionPlan,
+}
+
+impl Known {
+    /// Whether it holds for another version too.
+    fn fits(&self, outline: u64, run_time: Duration) -> bool {
+        self.outline == outline && run_time <= ALIKE * self.run_time && self.run_time <= ALIKE * run_time
+    }
 }
 
 impl Planner {
     /// A planner for sessions with these options; None if there is only one core, where nothing is to choose.
     pub fn new(options: &SessionOptions, cores: usize, example: ExampleRequest, report: Report) -> Option<Planner> {
-        (cores > 1).then(|| Planner { options: options.clone(), cores, example, report, turn: Mutex::new(()) })
+        (cores > 1).then(|| Planner { options: options.clone(), cores, example, report, known: Mutex::default() })
     }
 
     /// Choose the plan of a version, and return the servable that has it. Whatever fails, the one that was given stays.
@@ -79,8 +101,8 @@ impl Planner {
         subject: Subject,
         load_again: impl FnOnce(&SessionOptions) -> Result<Arc<Servable>>,
     ) -> (Arc<Servable>, Decision) {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.measure(&subject, load_again) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.plan(&subject, &mut known, load_again) {
             Ok((servable, decision)) => {
                 if let Some(session) = servable.session() {
                     session.set_in_caller_thread(decision.plan.in_caller_thread);
@@ -98,18 +120,45 @@ impl Planner {
         }
     }
 
-    fn measure(
+    /// Take over the plan of a version that runs alike, or measure.
+    fn plan(
         &self,
         subject: &Subject,
+        known: &mut HashMap<String, Known>,
         load_again: impl FnOnce(&SessionOptions) -> Result<Arc<Servable>>,
     ) -> std::result::Result<(Arc<Servable>, Decision), NotMeasured> {
         let start = Instant::now();
+        let Servable { model, version, .. } = &*subject.servable;
         let records = subject.warmed_up.then_some(subject.directory);
-        let inputs = Inputs::find(&subject.servable, records, &subject.read_only, &self.example)?;
-        let mut trials = vec![Trial::of(Arc::clone(&subject.servable), &inputs, ExecutionPlan::of(&self.options))?];
+        let inputs = Inputs::find(&subject.servable, records, &subject.facts.read_only, &self.example)?;
+        let trial = Trial::of(Arc::clone(&subject.servable), &inputs, ExecutionPlan::of(&self.options))?;
+        let (outline, run_time) = (subject.facts.outline, trial.run_time());
+        if let Some(Known { version, plan, .. }) = known.get(model).filter(|known| known.fits(outline, run_time)) {
+            let decision = Decision { plan: *plan, grounds: Grounds::Known { version: *version } };
+            if plan.intra_op == trial.own_plan().intra_op {
+                return Ok((trial.servable, decision));
+            }
+            if may_be_loaded_again(subject) {
+                return Ok((load_again(&ExecutionPlan::with_intra_op(&self.options, self.cores))?, decision));
+            }
+        }
+        let (servable, decision) = self.measure(subject, trial, &inputs, start, load_again)?;
+        known.insert(model.clone(), Known { version: *version, outline, run_time, plan: decision.plan });
+        Ok((servable, decision))
+    }
+
+    fn measure(
+        &self,
+        subject: &Subject,
+        trial: Trial,
+        inputs: &Inputs,
+        start: Instant,
+        load_again: impl FnOnce(&SessionOptions) -> Result<Arc<Servable>>,
+    ) -> std::result::Result<(Arc<Servable>, Decision), NotMeasured> {
+        let mut trials = vec![trial];
         if trials[0].gains_by_several_cores()? && may_be_loaded_again(subject) {
             let wide = ExecutionPlan::with_intra_op(&self.options, self.cores);
-            trials.push(Trial::of(load_again(&wide)?, &inputs, ExecutionPlan::of(&wide))?);
+            trials.push(Trial::of(load_again(&wide)?, inputs, ExecutionPlan::of(&wide))?);
         }
         let (chosen, figures) = self.compare(&trials)?;
         let decision = Decision {

@@ -16,7 +16,10 @@ use crate::tensorflow::{Session, Tensor};
 const FIRST_RUN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Longer runs would make measuring long too.
-const LONGEST_PASS: Duration = Duration::from_millis(500);
+const LONGEST_RUN: Duration = Duration::from_millis(500);
+
+/// Further inputs are only run while a pass takes no longer: many short passes say more than a few long ones.
+const LONG_PASS: Duration = Duration::from_millis(20);
 
 /// A shorter run has no operations that are worth several cores.
 const WORTH_SEVERAL_CORES: Duration = Duration::from_millis(2);
@@ -50,7 +53,8 @@ impl Trial {
             let start = Instant::now();
             run(&trial.servable, &call, true)?;
             let elapsed = start.elapsed();
-            if trial.pass + elapsed > LONGEST_PASS {
+            let limit = if trial.calls.is_empty() { LONGEST_RUN } else { LONG_PASS };
+            if trial.pass + elapsed > limit {
                 break;
             }
             trial.pass += elapsed;
@@ -62,6 +66,16 @@ impl Trial {
     /// The plans that its session can have; the first is the one to prefer.
     pub fn plans(&self) -> [ExecutionPlan; 2] {
         [true, false].map(|in_caller_thread| ExecutionPlan { in_caller_thread, ..self.plan })
+    }
+
+    /// The session's own plan.
+    pub fn own_plan(&self) -> ExecutionPlan {
+        self.plan
+    }
+
+    /// The time of one run, roughly.
+    pub fn run_time(&self) -> Duration {
+        self.pass / self.runs().max(1) as u32
     }
 
     /// Runs in a pass.

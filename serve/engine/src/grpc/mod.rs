@@ -1,6 +1,7 @@
 //! The gRPC listener: PredictionService, ModelService and grpc.health.v1.
 
 mod access;
+mod authority;
 mod codec;
 mod deadline;
 mod inference;
@@ -10,12 +11,11 @@ mod predict;
 mod prediction_service;
 pub mod reflection;
 mod session_service;
+pub mod unix_socket;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixListener;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
@@ -23,7 +23,7 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::listen_options::{Http2, ListenOptions};
 use crate::messages::ModelSpec;
 use crate::routing::VersionChoice;
@@ -106,17 +106,6 @@ pub fn tls_config(options: &ListenOptions) -> Result<Option<ServerTlsConfig>> {
     let refused = |error| Error::invalid(format!("the keys of the SSL config cannot be used: {error}"));
     Server::builder().tls_config(config.clone()).map_err(refused)?;
     Ok(Some(config))
-}
-
-/// Open a unix socket in place of what stands there, which is what a server that was killed has left.
-pub fn bind_socket(path: &Path) -> Result<UnixListener> {
-    let failed = |error: std::io::Error| {
-        Error::new(Code::Unavailable, format!("cannot listen for gRPC on the socket {}: {error}", path.display()))
-    };
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
-        _ => UnixListener::bind(path).map_err(failed),
-    }
 }
 
 /// Declare a tower service that hands each method of a gRPC service to its `UnaryService`, made from a `Serving`.

@@ -135,7 +135,7 @@ impl<'a> Feature<'a> {
     }
 
     fn push_float(&mut self, number: &str, name: &dyn Fn() -> String) -> Result<()> {
-        let value = float(number).unwrap_or(f64::NAN) as f32;
+        let value = float(number.as_bytes()).unwrap_or(f64::NAN) as f32;
         match self {
             Feature::Floats(values) => values.push(value),
             Feature::Empty => *self = Feature::Floats(vec![value]),

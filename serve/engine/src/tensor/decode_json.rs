@@ -1,8 +1,10 @@
 //! The body of a REST predict request to tensors, in one pass over the bytes of each value.
 
+use std::sync::Arc;
+
 use super::elements::{Elements, is_b64_object, kind, quote, too_many_dimensions};
 use crate::error::{Error, Result};
-use crate::json::{Event, Parser};
+use crate::json::{Event, Parser, Scalar};
 use crate::request_body::Members;
 use crate::signature::Signature;
 use crate::tensorflow::Tensor;
@@ -14,6 +16,54 @@ pub enum Format {
     Row,
     /// `inputs`: whole tensors.
     Columnar,
+}
+
+/// Read a body as clients send it in one pass: an object with one of `instances` and `inputs`, and no `signature_name` or
+/// one before it. `find` gives the signature of a name that a request can use.
+///
+/// None for any other body and for one with a mistake: `Body` knows what is wrong with it, which may stand further down.
+pub fn read_usual<'s>(
+    text: &[u8],
+    find: impl Fn(&str) -> Option<&'s Arc<Signature>>,
+) -> Option<(&'s Arc<Signature>, Format, Vec<Tensor>)> {
+    let mut parser = Parser::new(text);
+    if parser.next().ok()? != Event::StartObject {
+        return None;
+    }
+    let (mut name, mut found) = (None, None);
+    while let Event::Key(key) = parser.next().ok()? {
+        if key.is("signature_name") {
+            match (parser.next().ok()?, &name, &found) {
+                (Event::Scalar(Scalar::String(text)), None, None) => name = Some(text.to_text()),
+                _ => return None,
+            }
+            continue;
+        }
+        let format =
+            [("instances", Format::Row), ("inputs", Format::Columnar)].into_iter().find(|(name, _)| key.is(name));
+        match (format, &found) {
+            (Some((_, format)), None) => {
+                let signature = find(name.as_deref().unwrap_or_default()).filter(|found| !found.inputs.is_empty())?;
+                found = Some((signature, format, format.decode(&mut parser, signature).ok()?));
+            }
+            (Some(_), Some(_)) => return None,
+            (None, _) => {
+                let value = parser.next().ok()?;
+                parser.skip_rest(value).ok()?;
+            }
+        }
+    }
+    found
+}
+
+impl Format {
+    /// Decode the value that comes next.
+    fn decode(self, parser: &mut Parser, signature: &Signature) -> Result<Vec<Tensor>> {
+        match self {
+            Format::Row => super::rows::decode(parser, signature),
+            Format::Columnar => decode_columns(parser, signature),
+        }
+    }
 }
 
 /// A request body that is well-formed JSON, cut into the parts that matter.
@@ -36,21 +86,23 @@ impl<'a> Body<'a> {
             let name = if self.signature.is_empty() { "DEFAULT" } else { &self.signature };
             return Err(Error::invalid(format!("Failed to get input map for signature: {name}")));
         }
-        match (self.instances, self.inputs) {
-            (Some(_), Some(_)) => Err(Error::invalid(
-                "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist",
-            )),
-            (Some(rows), None) => super::rows::decode(rows, signature).map(|tensors| (Format::Row, tensors)),
-            (None, Some(columns)) => decode_columns(columns, signature).map(|tensors| (Format::Columnar, tensors)),
-            (None, None) => Err(Error::invalid("Missing 'inputs' or 'instances' key")),
-        }
+        let (format, text) = match (self.instances, self.inputs) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid(
+                    "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist",
+                ));
+            }
+            (Some(rows), None) => (Format::Row, rows),
+            (None, Some(columns)) => (Format::Columnar, columns),
+            (None, None) => return Err(Error::invalid("Missing 'inputs' or 'instances' key")),
+        };
+        Ok((format, format.decode(&mut Parser::new(text), signature)?))
     }
 }
 
-fn decode_columns(text: &[u8], signature: &Signature) -> Result<Vec<Tensor>> {
-    let mut parser = Parser::new(text);
-    let first = parser.next()?;
-    let named = first == Event::StartObject && !(signature.inputs.len() == 1 && is_b64_object(&parser, first));
+fn decode_columns(parser: &mut Parser, signature: &Signature) -> Result<Vec<Tensor>> {
+    let (start, first) = (parser.position(), parser.next()?);
+    let named = first == Event::StartObject && !(signature.inputs.len() == 1 && is_b64_object(parser, first));
     if !named {
         let [port] = &signature.inputs[..] else {
             return Err(Error::invalid(
@@ -59,7 +111,7 @@ fn decode_columns(text: &[u8], signature: &Signature) -> Result<Vec<Tensor>> {
             ));
         };
         let mut elements = Elements::new(port.dtype);
-        let dims = read_nested(&mut parser, 0, first, &mut elements)?;
+        let dims = read_nested(parser, start, first, &mut elements)?;
         return Ok(vec![elements.into_tensor(&dims)?]);
     }
     let mut tensors: Vec<Option<Tensor>> = signature.inputs.iter().map(|_| None).collect();
@@ -69,7 +121,7 @@ fn decode_columns(text: &[u8], signature: &Signature) -> Result<Vec<Tensor>> {
         match wanted.filter(|index| tensors[*index].is_none()) {
             Some(index) => {
                 let mut elements = Elements::new(signature.inputs[index].dtype);
-                let dims = read_nested(&mut parser, start, value, &mut elements)?;
+                let dims = read_nested(parser, start, value, &mut elements)?;
                 tensors[index] = Some(elements.into_tensor(&dims)?);
             }
             None => parser.skip_rest(value)?,
@@ -142,7 +194,7 @@ pub fn read_nested<'a>(
                     *count += 1;
                 }
                 match event {
-                    Event::Scalar(scalar) => elements.push(scalar, parser.value_since(start))?,
+                    Event::Scalar(scalar) => elements.push(scalar, || parser.value_since(start))?,
                     Event::StartObject => elements.push_object(parser, start)?,
                     _ => return Err(Error::internal(format!("a {} where a value must stand", kind(event)))),
                 }
@@ -150,6 +202,14 @@ pub fn read_nested<'a>(
         }
         if counts.is_empty() {
             return Ok(dims.into_iter().map(|dim| dim.unwrap_or_default() as i64).collect());
+        }
+        let level = counts.len();
+        if let Some(count) = counts.last_mut().filter(|_| leaf_level.is_none_or(|leaf| leaf == level)) {
+            let read = elements.push_plain_numbers(parser);
+            if read > 0 {
+                leaf_level = Some(level);
+                *count += read;
+            }
         }
         start = parser.position();
         event = parser.next()?;

@@ -43,35 +43,49 @@ impl Elements {
 
     /// Append one value, whose own text is `text` (for messages). No conversion between kinds: `1` is a fine float, `1.0`
     /// is no integer, `"1"` is no number.
-    pub fn push(&mut self, scalar: Scalar, text: &[u8]) -> Result<()> {
+    pub fn push<'t>(&mut self, scalar: Scalar, text: impl FnOnce() -> &'t [u8]) -> Result<()> {
         use DataType::*;
         let pushed = match (self.dtype, scalar) {
-            (Float, Scalar::Number(number)) => {
-                // Through double, as upstream: the double rounds, the float may become infinite.
-                float(number).map(|value| self.numbers.extend_from_slice(&(value as f32).to_le_bytes()))
+            (Float | Double | Int32 | Int16 | Int8 | Uint8 | Int64 | Uint32 | Uint64, Scalar::Number(number)) => {
+                self.push_number(number.as_bytes())
             }
-            (Double, Scalar::Number(number)) => {
-                float(number).map(|value| self.numbers.extend_from_slice(&value.to_le_bytes()))
-            }
-            (Int32 | Int16 | Int8 | Uint8, Scalar::Number(number)) => number.parse::<i32>().ok().map(|value| {
-                // Cut to width without a check, as upstream.
-                self.numbers.extend_from_slice(&value.to_le_bytes()[..self.dtype.size()]);
-            }),
-            (Int64, Scalar::Number(number)) => number.parse().ok().map(|value: i64| self.extend(&value.to_le_bytes())),
-            (Uint32, Scalar::Number(number)) => number.parse().ok().map(|value: u32| self.extend(&value.to_le_bytes())),
-            (Uint64, Scalar::Number(number)) => number.parse().ok().map(|value: u64| self.extend(&value.to_le_bytes())),
             (Bool, Scalar::Bool(value)) => {
                 self.numbers.push(u8::from(value));
-                Some(())
+                true
             }
             (String, Scalar::String(value)) => {
                 self.strings.push(value.bytes().into_owned());
-                Some(())
+                true
             }
-            (Float | Double | Int32 | Int16 | Int8 | Uint8 | Int64 | Uint32 | Uint64 | Bool | String, _) => None,
-            _ => return Err(self.unsupported(text)),
+            (Float | Double | Int32 | Int16 | Int8 | Uint8 | Int64 | Uint32 | Uint64 | Bool | String, _) => false,
+            _ => return Err(self.unsupported(text())),
         };
-        pushed.ok_or_else(|| self.wrong_type(kind(Event::Scalar(scalar)), text))
+        if pushed { Ok(()) } else { Err(self.wrong_type(kind(Event::Scalar(scalar)), text())) }
+    }
+
+    /// Append the plain numbers that come next in the list that `parser` is in; returns how many. What is no number of
+    /// this dtype is left to `push`.
+    pub fn push_plain_numbers(&mut self, parser: &mut Parser) -> usize {
+        parser.plain_numbers(|number| self.push_number(number))
+    }
+
+    /// Append a number as it was written; false if the dtype has no such number.
+    fn push_number(&mut self, number: &[u8]) -> bool {
+        use DataType::*;
+        match self.dtype {
+            // Through double, as upstream: the double rounds, the float may become infinite.
+            Float => float(number).map(|value| self.extend(&(value as f32).to_le_bytes())),
+            Double => float(number).map(|value| self.extend(&value.to_le_bytes())),
+            Int32 | Int16 | Int8 | Uint8 => integer(number).map(|value: i32| {
+                // Cut to width without a check, as upstream.
+                self.extend(&value.to_le_bytes()[..self.dtype.size()]);
+            }),
+            Int64 => integer(number).map(|value: i64| self.extend(&value.to_le_bytes())),
+            Uint32 => integer(number).map(|value: u32| self.extend(&value.to_le_bytes())),
+            Uint64 => integer(number).map(|value: u64| self.extend(&value.to_le_bytes())),
+            _ => None,
+        }
+        .is_some()
     }
 
     /// Append what stands in the object that `parser` has just entered: `{"b64": "..."}` in a string tensor.
@@ -148,13 +162,17 @@ pub fn is_b64_object(parser: &Parser, first: Event) -> bool {
 }
 
 /// A JSON number as double, NaN and infinities included.
-pub fn float(number: &str) -> Option<f64> {
+pub fn float(number: &[u8]) -> Option<f64> {
     match number {
-        "Infinity" | "Inf" => Some(f64::INFINITY),
-        "-Infinity" | "-Inf" => Some(f64::NEG_INFINITY),
-        "NaN" | "-NaN" => Some(f64::NAN),
-        number => number.parse().ok(),
+        b"Infinity" | b"Inf" => Some(f64::INFINITY),
+        b"-Infinity" | b"-Inf" => Some(f64::NEG_INFINITY),
+        b"NaN" | b"-NaN" => Some(f64::NAN),
+        number => fast_float2::parse(number).ok(),
     }
+}
+
+fn integer<N: std::str::FromStr>(number: &[u8]) -> Option<N> {
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 /// The kind of a value as upstream's messages call it.

@@ -29,6 +29,12 @@ impl Column {
         }
         Ok(())
     }
+
+    /// Append the rows that come next if they are plain numbers, as the first one was; returns how many.
+    fn push_plain_rows(&mut self, parser: &mut Parser) -> usize {
+        let are_scalars = self.first.as_ref().is_some_and(|(dims, _)| dims.is_empty());
+        if are_scalars { self.elements.push_plain_numbers(parser) } else { 0 }
+    }
 }
 
 fn shape(dims: &[i64]) -> String {
@@ -36,9 +42,8 @@ fn shape(dims: &[i64]) -> String {
     format!("[{}]", dims.join(","))
 }
 
-/// Decode the value of `instances`.
-pub fn decode(text: &[u8], signature: &Signature) -> Result<Vec<Tensor>> {
-    let mut parser = Parser::new(text);
+/// Decode the value of `instances`, which comes next.
+pub fn decode(parser: &mut Parser, signature: &Signature) -> Result<Vec<Tensor>> {
     if parser.next()? != Event::StartArray {
         return Err(Error::invalid("Expecting 'instances' to be an list/array"));
     }
@@ -51,14 +56,15 @@ pub fn decode(text: &[u8], signature: &Signature) -> Result<Vec<Tensor>> {
         if first == Event::EndArray {
             break;
         }
-        let is_object = first == Event::StartObject && !is_b64_object(&parser, first);
+        let is_object = first == Event::StartObject && !is_b64_object(parser, first);
         match *named.get_or_insert(is_object) {
             true if !is_object => return Err(mixed("object", "list", rows)),
-            true => push_named_row(&mut parser, &mut columns, signature, rows)?,
+            true => push_named_row(parser, &mut columns, signature, rows)?,
             false if is_object => return Err(mixed("value/list", "object", rows)),
             false => {
                 let [column] = &mut columns[..] else { return Err(needs_objects()) };
-                column.push_row(&mut parser, start, first).map_err(|error| in_row(rows, None, &error))?;
+                column.push_row(parser, start, first).map_err(|error| in_row(rows, None, &error))?;
+                rows += column.push_plain_rows(parser);
             }
         }
         rows += 1;
