@@ -18,7 +18,7 @@ from tfs.savedmodel.reading import meta_graph as select_meta_graph
 from tfs.savedmodel.reading import read_saved_model
 from tfs.transforms.graph_view import GraphView, Roots, Tensor
 from tfs.transforms.large_constants import LargeConstants, light_saved_model
-from tfs.transforms.ops import op_definition
+from tfs.transforms.ops import op_definition, output_arguments
 from tfs.transforms.tensorflow_runtime import open_session
 
 __all__ = ["LoadedModel", "asset_tensors", "load_model", "signature_tensors"]
@@ -125,6 +125,26 @@ def _register_ops(meta_graph: Any) -> None:
         raise TfsError(f"the model uses ops that are not registered here: {named}", hint)
 
 
+def _require_signature_tensors(meta_graph: Any) -> None:
+    """Refuse a signature that names a tensor which the graph does not have: TensorFlow says so only at a call."""
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    for name, signature in meta_graph.signature_def.items():
+        for kind, infos in (("input", signature.inputs), ("output", signature.outputs)):
+            for alias in infos if name not in _RESERVED_SIGNATURES else ():
+                for tensor in _info_tensors(infos[alias]):
+                    if not _has(nodes.get(tensor.node), tensor.port):
+                        raise TfsError(
+                            f"{kind} `{alias}` of signature `{name}` is `{tensor.node}:{tensor.port}`, which the graph "
+                            "does not have",
+                            "export the model again",
+                        )
+
+
+def _has(node: Any, port: int) -> bool:
+    outputs = None if node is None else output_arguments(node)
+    return node is not None and (outputs is None or port < sum(count for _, count in outputs))
+
+
 @contextmanager
 def load_model(path: Path) -> Iterator[LoadedModel]:
     """Load the SavedModel in directory `path` for as long as the block runs.
@@ -138,6 +158,7 @@ def load_model(path: Path) -> Iterator[LoadedModel]:
     if not meta_graph.signature_def.keys() - _RESERVED_SIGNATURES:
         raise TfsError(f"`{path}` has no signature", "export the model with a signature")
     tags = meta_graph.meta_info_def.tags
+    _require_signature_tensors(meta_graph)
     with light_saved_model(path, meta_graph) as directory, open_session(path, tags, directory) as session:
         view = GraphView.of(session.graph.as_graph_def(), _roots(meta_graph, _init_op(meta_graph)))
         yield LoadedModel(path, meta_graph, session, view, large_constants)

@@ -10,6 +10,7 @@ factor to the kernel every node must be read by nobody else, since its value cha
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,10 +26,12 @@ from tfs.transforms.factors import (
     constant_value,
     scaled_kernel,
 )
-from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, attribute
+from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor, attribute
 from tfs.transforms.static_shapes import StaticShapes
 
 __all__ = ["ScalePlanner"]
+
+_SHAPE_OPS = frozenset({"Rank", "Shape", "ShapeN", "Size"})
 
 
 class ScalePlanner:
@@ -63,7 +66,7 @@ class ScalePlanner:
             RefusedError: it cannot be.
         """
         node = self.view.nodes[tensor.node]
-        handler = _HANDLERS.get(node.op)
+        handler = self.handlers.get(node.op)
         if handler is None:
             raise RefusedError(
                 f"its input comes from {node.op} `{node.name}`, which is no convolution or matrix product"
@@ -77,7 +80,10 @@ class ScalePlanner:
     def _require_sole_reader(self, node: NodeDef, reader: str) -> None:
         if self.view.is_root(node.name):
             raise RefusedError(f"`{node.name}` is read by a signature")
-        others = sorted({other.node for other in self.view.readers(node.name)} - {reader})
+        readers = self.view.readers(node.name)
+        # Who asks for the shape, or only waits, is told the same as before.
+        values = (r.node for r in readers if r.port != CONTROL and self.view.nodes[r.node].op not in _SHAPE_OPS)
+        others = sorted(set(values) - {reader})
         if others:
             raise RefusedError(f"`{node.name}` is also read by `{others[0]}`")
 
@@ -160,7 +166,7 @@ class ScalePlanner:
             raise RefusedError(f"`{node.name}` does not keep the channels apart")
         return self._further(node, 0, factor)
 
-    def _linear_per_channel(self, node: NodeDef, factor: Factor) -> Plan:
+    def linear_per_channel(self, node: NodeDef, factor: Factor) -> Plan:
         """Averages, resizing, mirroring and zero padding: each channel by itself, and 0 stays 0."""
         rank = self.rank(Tensor(node.name, 0))
         if not factor.is_scalar and factor.axis != channel_axis(node, rank):
@@ -171,7 +177,7 @@ class ScalePlanner:
         """ReLU and maxima: f(x) * m = f(x * m) where m is not negative."""
         if (factor.values < 0).any():
             raise RefusedError(f"a negative factor cannot go through {node.op} `{node.name}`")
-        return self._linear_per_channel(node, factor) if "Pool" in node.op else self._further(node, 0, factor)
+        return self.linear_per_channel(node, factor) if "Pool" in node.op else self._further(node, 0, factor)
 
     def _mean(self, node: NodeDef, factor: Factor) -> Plan:
         axes = constant_value(self.view, Tensor.parse(node.input[1]))
@@ -218,22 +224,19 @@ class ScalePlanner:
             raise RefusedError(f"`{node.name}` joins the same value twice")
         return Plan(changes, frozenset().union(*(plan.nodes for plan in plans)))
 
-
-_HANDLERS: Mapping[str, Callable[[ScalePlanner, NodeDef, Factor], Plan]] = {
-    **dict.fromkeys(LINEAR_OPS, ScalePlanner._linear),
-    "BiasAdd": ScalePlanner._bias_add,
-    **dict.fromkeys(("Add", "AddV2", "Sub"), ScalePlanner._add),
-    **dict.fromkeys(("Identity", "StopGradient", "PreventGradient"), ScalePlanner._identity),
-    "Squeeze": ScalePlanner._squeeze,
-    "ExpandDims": ScalePlanner._expand_dims,
-    "Reshape": ScalePlanner._reshape,
-    "BatchToSpaceND": ScalePlanner._batch_to_space,
-    "Mean": ScalePlanner._mean,
-    "Transpose": ScalePlanner._transpose,
-    **dict.fromkeys(
-        ("AvgPool", "AvgPool3D", "ResizeBilinear", "ResizeNearestNeighbor"), ScalePlanner._linear_per_channel
-    ),
-    **dict.fromkeys(("Pad", "MirrorPad"), ScalePlanner._identity),
-    **dict.fromkeys(("MaxPool", "MaxPool3D", "Relu", "LeakyRelu"), ScalePlanner._homogeneous),
-    **dict.fromkeys(("Concat", "ConcatV2"), ScalePlanner._concat),
-}
+    handlers: ClassVar[Mapping[str, Callable[[Any, NodeDef, Factor], Plan]]] = {
+        **dict.fromkeys(LINEAR_OPS, _linear),
+        "BiasAdd": _bias_add,
+        **dict.fromkeys(("Add", "AddV2", "Sub"), _add),
+        **dict.fromkeys(("Identity", "StopGradient", "PreventGradient"), _identity),
+        "Squeeze": _squeeze,
+        "ExpandDims": _expand_dims,
+        "Reshape": _reshape,
+        "BatchToSpaceND": _batch_to_space,
+        "Mean": _mean,
+        "Transpose": _transpose,
+        **dict.fromkeys(("AvgPool", "AvgPool3D", "ResizeBilinear", "ResizeNearestNeighbor"), linear_per_channel),
+        **dict.fromkeys(("Pad", "MirrorPad"), _identity),
+        **dict.fromkeys(("MaxPool", "MaxPool3D", "Relu", "LeakyRelu"), _homogeneous),
+        **dict.fromkeys(("Concat", "ConcatV2"), _concat),
+    }

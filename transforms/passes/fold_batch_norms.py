@@ -14,12 +14,14 @@ from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_pass import GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor
 from tfs.transforms.input_scaling import consumers, move_factor, move_offset
+from tfs.transforms.offset_moving import PASSED, OffsetPlanner
 from tfs.transforms.offsets import join_offsets
 from tfs.transforms.scaling import ScalePlanner
 
 __all__ = ["FoldBatchNorms"]
 
-_MOVED = frozenset({"Mul", "Add", "AddV2", "Sub", "BiasAdd"})
+_ADDITIONS = frozenset({"Add", "AddV2", "Sub", "BiasAdd"})
+_MOVED = _ADDITIONS | {"Mul"}
 
 
 @transform
@@ -31,7 +33,8 @@ class FoldBatchNorms(GraphPass):
        added constants are scaled, the Mul goes. If a signature reads the Mul, the node in front takes its name.
     2. `Mul(x, m)`, and an addition of a constant per channel, in front of linear ops that alone read it: into their
        kernels and biases (see `input_scaling`; an offset only where nothing is padded).
-    3. Constants that are added one after the other behind a linear op are joined into one BiasAdd.
+    3. Constants that are added one after the other behind a linear op are joined into one BiasAdd, also through
+       averages, concatenations and rearrangements (see `offset_moving`).
 
     Left alone, with the reason reported: a value on the way that is read elsewhere or by a signature, factors along
     another axis, a factor that is not a constant yet (fold_constants comes first).
@@ -55,8 +58,14 @@ class FoldBatchNorms(GraphPass):
             moved += count
             if not count:
                 break
-        view, joined = join_offsets(planner)
-        counts = {"scales folded": folded, "inputs' scales and offsets folded": moved, "offsets joined": joined}
+        view, offsets = _round_of_offsets(planner)
+        view, joined = join_offsets(ScalePlanner(view, planner))
+        counts = {
+            "scales folded": folded,
+            "inputs' scales and offsets folded": moved,
+            "offsets moved": offsets,
+            "offsets joined": joined,
+        }
         done = {what: count for what, count in counts.items() if count}
         if not done:
             return PassResult(start, {}, skipped)
@@ -132,6 +141,38 @@ def _round_of_inputs(planner: ScalePlanner) -> tuple[GraphView, int]:
     return (edit.view() if count else view), count
 
 
+def _round_of_offsets(planner: ScalePlanner) -> tuple[GraphView, int]:
+    """Move each offset behind an average or the like into the additions in front, if no other move touches these."""
+    view = planner.view
+    offsets = OffsetPlanner(view, planner)
+    edit = GraphEdit(view)
+    constants: dict[tuple[str, bytes], Tensor] = {}
+    claimed: set[str] = set()
+    count = 0
+    for name in view.order:
+        node = view.nodes[name]
+        if node.op not in _ADDITIONS or node.attr["T"].type not in FLOAT_TYPES or name in view.roots.nodes:
+            continue
+        index = next((i for i in (1, 0) if constant_value(view, Tensor.parse(node.input[i]))), None)
+        if index is None or (node.op in ("Sub", "BiasAdd") and index == 0):
+            continue
+        source = Tensor.parse(node.input[1 - index])
+        if view.nodes[source.node].op not in PASSED:
+            continue
+        try:
+            offset = _value_per_channel(view, planner, node, index)
+            plan = offsets.plan(source, offset, name)
+        except RefusedError:
+            continue  # it stays an addition, as cheap as before
+        if plan.nodes & claimed or name in claimed:
+            continue
+        plan.apply(edit, constants)
+        _replace_by_input(view, edit, node, index)
+        claimed |= plan.nodes | {name}
+        count += 1
+    return (edit.view() if count else view), count
+
+
 def _value_per_channel(view: GraphView, planner: ScalePlanner, node: NodeDef, index: int) -> Factor:
     source = Tensor.parse(node.input[1 - index])
     axis = channel_axis(node, planner.rank(source)) if node.op == "BiasAdd" else None
@@ -172,6 +213,8 @@ def _replace_by_input(view: GraphView, edit: GraphEdit, node: NodeDef, factor_in
     inner = edit.copy(source.node)
     if view.is_root(node.name):
         edit.drop(inner.name)
+        edit.redirect(source, Tensor(node.name, 0))  # for who asks for its shape
+        edit.redirect_control(inner.name, [node.name])
         inner.name = node.name
     else:
         edit.drop(node.name)
