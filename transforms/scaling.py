@@ -1,6 +1,6 @@
 """Moving a factor per channel from behind linear ops into their kernels and biases.
 
-    (x @ w) * m       =  x @ (w * m)         (see `factors` for each op's kernel)
+    (x @ w) * m       =  x @ (w * m)         (see `factors` for each op's kernel; also of a call that is one such op)
     (x + b) * m       =  x*m + b*m           (BiasAdd, Add, AddV2, Sub)
     concat(x, y) * m  =  concat(x*m1, y*m2)
 
@@ -27,6 +27,7 @@ from tfs.transforms.factors import (
     scaled_kernel,
 )
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor, attribute
+from tfs.transforms.linear_calls import CALL_OPS, LinearCall, linear_call
 from tfs.transforms.static_shapes import StaticShapes
 
 __all__ = ["ScalePlanner"]
@@ -96,14 +97,23 @@ class ScalePlanner:
         return Change(node.name, index, source, value, tuple(self.view.control_inputs(source)))
 
     def _linear(self, node: NodeDef, factor: Factor) -> Plan:
-        kernel = constant_value(self.view, Tensor.parse(node.input[1]))
+        return self._scaled(node, LinearCall(node, 1), factor)
+
+    def _call(self, node: NodeDef, factor: Factor) -> Plan:
+        linear = linear_call(self.view, node)
+        if linear is None:
+            raise RefusedError(f"the function that `{node.name}` calls is no convolution or matrix product")
+        return self._scaled(node, linear, factor)
+
+    def _scaled(self, node: NodeDef, linear: LinearCall, factor: Factor) -> Plan:
+        kernel = constant_value(self.view, Tensor.parse(node.input[linear.kernel]))
         if kernel is None:
             raise RefusedError(f"the kernel of `{node.name}` is no constant")
         name, weights = kernel
-        if not factor.is_scalar and factor.axis != channel_axis(node, self.rank(Tensor(node.name, 0))):
+        if not factor.is_scalar and factor.axis != channel_axis(linear.op, self.rank(Tensor(node.name, 0))):
             raise RefusedError(f"its factor varies over another axis than the channels of `{node.name}`")
-        scaled = scaled_kernel(node, name, weights, factor)
-        return Plan((self._change(node, 1, name, scaled),), frozenset({node.name}))
+        scaled = scaled_kernel(linear.op, name, weights, factor)
+        return Plan((self._change(node, linear.kernel, name, scaled),), frozenset({node.name}))
 
     def _bias_add(self, node: NodeDef, factor: Factor) -> Plan:
         bias = constant_value(self.view, Tensor.parse(node.input[1]))
@@ -226,6 +236,7 @@ class ScalePlanner:
 
     handlers: ClassVar[Mapping[str, Callable[[Any, NodeDef, Factor], Plan]]] = {
         **dict.fromkeys(LINEAR_OPS, _linear),
+        **dict.fromkeys(CALL_OPS, _call),
         "BiasAdd": _bias_add,
         **dict.fromkeys(("Add", "AddV2", "Sub"), _add),
         **dict.fromkeys(("Identity", "StopGradient", "PreventGradient"), _identity),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 
-def _keras(model: Any, path: Path) -> None:
+def save_keras(model: Any, path: Path) -> None:
     """Export with batch norm statistics that are not the initial ones."""
     import keras
 
@@ -38,7 +38,7 @@ def cnn(path: Path) -> None:
         k.BatchNormalization(center=False),
         k.Dense(10, activation="softmax"),
     ]
-    _keras(keras.Sequential([keras.Input((8, 8, 1)), *layers]), path)
+    save_keras(keras.Sequential([keras.Input((8, 8, 1)), *layers]), path)
 
 
 def two_inputs(path: Path) -> None:
@@ -49,7 +49,7 @@ def two_inputs(path: Path) -> None:
     k = keras.layers
     backbone = keras.Sequential([keras.Input((6, 6, 2)), k.Conv2D(4, 3), k.BatchNormalization(), k.ReLU(), k.Flatten()])
     one, two = keras.Input((6, 6, 2), name="one"), keras.Input((6, 6, 2), name="two")
-    _keras(keras.Model([one, two], k.Dot(1)([backbone(one), backbone(two)])), path)
+    save_keras(keras.Model([one, two], k.Dot(1)([backbone(one), backbone(two)])), path)
 
 
 def lstm(path: Path) -> None:
@@ -59,7 +59,7 @@ def lstm(path: Path) -> None:
     keras.utils.set_random_seed(3)
     k = keras.layers
     layers = [k.Embedding(8, 4), k.LSTM(5, return_sequences=True), k.GRU(4), k.Dense(3), k.BatchNormalization()]
-    _keras(keras.Sequential([keras.Input((6,), dtype="int32"), *layers]), path)
+    save_keras(keras.Sequential([keras.Input((6,), dtype="int32"), *layers]), path)
 
 
 def written_by_save(path: Path) -> None:
