@@ -58,6 +58,14 @@ def _export(
             "among them, the model's own inputs and outputs are that signature.",
         ),
     ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="NAME=METHOD",
+            help="Which requests a signature answers: predict, classify or regress; may be repeated.",
+        ),
+    ] = None,
     keep_signatures: Annotated[
         str | None,
         typer.Option("--keep-signatures", metavar="A,B", help="Of the signatures that SOURCE has, only these."),
@@ -118,6 +126,7 @@ def _export(
             "checkpoint": checkpoint,
             "params": params,
         },
+        methods=named_values("--method", "NAME=METHOD", method),
     )
     exported = export(asked.export, asked.output, asked.version, overwrite=asked.overwrite)
     if json:

@@ -26,13 +26,16 @@ def named_values(flag: str, form: str, options: list[str] | None) -> dict[str, s
     return values
 
 
-def recipe_of_flags(file: Path | None, common: dict[str, Any], export: dict[str, Any]) -> Recipe:
+def recipe_of_flags(
+    file: Path | None, common: dict[str, Any], export: dict[str, Any], methods: dict[str, str]
+) -> Recipe:
     """Return the recipe that the flags, and the file where they leave something out, describe.
 
     Args:
         file: a recipe; None if all is said by flags.
         common: values of a recipe's own keys; those that are None, False or empty were not given.
         export: likewise those of its `export` section. A dictionary is joined with that of the file.
+        methods: which requests signatures answer, by their names.
 
     Raises:
         UsageError: something is missing, or is no value of that key.
@@ -42,6 +45,10 @@ def recipe_of_flags(file: Path | None, common: dict[str, Any], export: dict[str,
     for key, value in _given(export).items():
         section[key] = {**(section.get(key) or {}), **value} if isinstance(value, dict) else value
     content = {**content, **_given(common), "export": section}
+    for name, method in methods.items():
+        declared = (section.get("signatures") or {}).get(name) or {}
+        spec = {"function": declared} if isinstance(declared, str) else declared
+        section["signatures"] = {**(section.get("signatures") or {}), name: {**spec, "method": method}}
     if "source" not in section and "model_fn" not in section:
         raise UsageError("no SOURCE is given", "tfs export SOURCE --output BASE")
     if "output" not in content:

@@ -132,7 +132,8 @@ def checked_recipe(content: dict[str, Any], name: str) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(_key(content, first["loc"]))
-        raise UsageError(f"{name}, key `{key}`: {first['msg']}", "see docs/run.md for all keys") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{name}, key `{key}`: {message}", "see docs/run.md for all keys") from error
 
 
 def _key(content: Any, location: tuple[str | int, ...]) -> Iterator[str]:

@@ -76,7 +76,9 @@ def _as_step(value: Any) -> Any:
     [(name, arguments)] = value.items()
     if arguments is not None and not isinstance(arguments, dict):
         raise ValueError(f"the arguments of step `{name}` are a mapping: `{name}: {{of: ...}}`")
-    return StepSpec(name=name, arguments=checked_arguments(str(name), arguments or {}))
+    return StepSpec(
+        name=name, arguments=checked_arguments(str(name), {str(key): given for key, given in (arguments or {}).items()})
+    )
 
 
 def _as_list(value: Any) -> Any:

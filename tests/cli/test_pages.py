@@ -64,6 +64,8 @@ def exported_as_shown(tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     [model] = _blocks("export.md", "python")
     (folder / "half_plus_two.py").write_text(model)
+    [recipe] = [block for block in _blocks("export.md", "yaml") if block.startswith("output:")]
+    (folder / "line.yaml").write_text(recipe)
     _follow("export.md", folder)
     return folder
 
