@@ -73,6 +73,8 @@ def test_wrong_usage_exits_with_two(tfs, tmp_path):
         ["export", "m.keras", "-o", tmp_path, "--version", "newest"],
         ["export", "m.keras", "-o", tmp_path, "--signature", "no_equals_sign"],
         ["export", "m.keras", "-o", tmp_path, "--signature", "a=b:c", "--signature", "a=b:d"],
+        ["export", "m.keras", "-o", tmp_path, "--method", "serving_default"],
+        ["export", "m.keras", "-o", tmp_path, "--method", "serving_default=guess"],
     ):
         done = tfs(*arguments)
         assert done.returncode == 2, arguments
@@ -95,3 +97,38 @@ def test_a_model_fn_that_lacks_something_is_told_before_tensorflow_is_loaded(tfs
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
         assert not (tmp_path / "m").exists()
+
+
+_PARSE = """
+import tensorflow as tf
+
+def parse(model):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def serve(inputs):
+        images = tf.io.parse_example(inputs, {"image": tf.io.FixedLenFeature([8, 8, 1], tf.float32)})["image"]
+        return {"scores": model(images, training=False)}
+    return serve
+"""
+
+
+def test_a_signature_of_a_recipe_gets_its_method_from_a_flag(tfs, model_file, tmp_path):
+    (tmp_path / "parse.py").write_text(_PARSE)
+    signatures = "{classes: parse.py:parse, probable: {function: parse.py:parse, outputs: {scores: }}}"
+    (tmp_path / "r.yaml").write_text(f"export: {{source: '{model_file}:digits', signatures: {signatures}}}")
+    methods = ["--method", "classes=classify", "--method", "probable=classify"]
+    done = tfs("export", "--recipe", "r.yaml", "-o", "m", "--json", *methods, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)["signatures"]
+    assert {name: signature["method_name"].rpartition("/")[2] for name, signature in found.items()} == {
+        **{"serving_default": "predict", "classes": "classify", "probable": "classify"}
+    }
+
+
+def test_a_declaration_that_does_not_fit_is_one_line(tfs, model_file, tmp_path):
+    done = tfs("export", f"{model_file}:digits", "-o", tmp_path / "m", "--method", "serving_default=regress")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: signature `serving_default`: regress takes serialized examples in one input `inputs`, not `images` "
+        "(float32) (say under `features` what to parse out of them)\n"
+    )
+    assert not (tmp_path / "m").exists()
