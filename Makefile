@@ -67,8 +67,8 @@ $(ESTIMATOR_VENV)/.installed: tests/estimator/requirements.txt pyproject.toml | 
 	@touch $@
 
 .PHONY: test-estimator
-test-estimator: $(ESTIMATOR_VENV)/.installed ## Run the tests of Estimators, with the last TensorFlow that has them
-	@TFS_PYTHON=$(CURDIR)/$(BIN)/python $(ESTIMATOR_VENV)/bin/python -m pytest -q -W ignore tests/estimator
+test-estimator: $(ESTIMATOR_VENV)/.installed ## Run the tests of Estimators and Keras 2 with TensorFlow 2.15, the last that has them
+	@TFS_PYTHON=$(CURDIR)/$(BIN)/python $(ESTIMATOR_VENV)/bin/python -m pytest -q -W ignore tests/estimator tests/exporters/test_keras_models.py
 
 .PHONY: lint
 lint: install typing ## Check style and types: ruff, mypy --strict, stubtest, rustfmt, clippy

@@ -25,16 +25,14 @@ def import_tensorflow() -> None:
 
 
 def import_keras() -> None:
-    """Import TensorFlow and Keras 3 on TensorFlow; nothing is written to stderr on the way.
+    """Import TensorFlow and Keras on TensorFlow; nothing is written to stderr on the way.
 
     Raises:
-        TfsError: TensorFlow cannot be imported, or Keras is older than 3 or set to another backend.
+        TfsError: TensorFlow cannot be imported, or Keras is set to another backend.
     """
     import_tensorflow()
     import keras
 
-    if keras.__version__.split(".")[0] != "3":
-        raise TfsError(f"Keras {keras.__version__} is installed, export needs Keras 3", "pip install 'keras>=3'")
     if keras.backend.backend() != "tensorflow":
         raise TfsError(f"Keras runs on {keras.backend.backend()}, export needs TensorFlow", "KERAS_BACKEND=tensorflow")
 

@@ -36,6 +36,8 @@ class KerasModels(SourceKind):
             model = keras.models.load_model(path, compile=False)
         except Exception as error:  # zip, HDF5, JSON and any layer's own code may fail
             hint = "if it has custom layers, export pkg.mod:factory, a function that loads it with its custom_objects"
+            if keras.__version__.startswith("2.") and _written_by(path).startswith("3."):
+                hint = f"Keras {_written_by(path)} wrote it, this is {keras.__version__}: TensorFlow 2.16 has Keras 3"
             if _holds_weights_only(path):
                 hint = f"it holds weights only: tfs export pkg.mod:function_that_builds_the_model --weights {path}"
             raise TfsError(f"`{path}` cannot be loaded: {first_line(error)}", hint) from error

@@ -208,3 +208,10 @@ def test_what_is_wrong_is_one_line_and_nothing_is_published(trained, tmp_path, n
 def test_an_estimator_without_a_receiver_says_what_it_needs(trained, tmp_path):
     with pytest.raises(UsageError, match="DNNClassifier does not say what its features are"):
         _export("classifier", None, tmp_path / "m")
+
+
+def test_a_file_of_keras_3_says_which_tensorflow_reads_it(tmp_path):
+    save = "import keras, sys; keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(sys.argv[1])"
+    subprocess.run([os.environ["TFS_PYTHON"], "-c", save, tmp_path / "m.keras"], check=True, capture_output=True)
+    with pytest.raises(TfsError, match=r"m.keras` cannot be loaded: .*this is 2\.15\.\d+: TensorFlow 2\.16 has"):
+        export(ExportOptions(source=str(tmp_path / "m.keras")), tmp_path / "m")
