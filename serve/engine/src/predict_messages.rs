@@ -3,12 +3,19 @@
 use prost::Message;
 
 use crate::error::Result;
+use crate::grpc::serialized::Serialized;
 use crate::messages::ModelSpec;
 use crate::servable::Servable;
 use crate::signature::{Port, Signature};
 use crate::tensor::encode_proto::Encoder;
 use crate::tensorflow::Tensor;
 use crate::wire::{delimited_len, varint_len, write_bytes, write_delimited_head, write_varint_field};
+
+/// From here on the bytes of a tensor are left to be copied once, into the buffer that is sent.
+const MANY_BYTES: usize = 64 << 10;
+
+/// Room for the ModelSpec of a reply, unless its names are long.
+const ENOUGH_FOR_SPEC: usize = 128;
 
 /// The entries of a `map<string, TensorProto>`.
 struct Entries<'a> {
@@ -33,12 +40,24 @@ impl<'a> Entries<'a> {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        for (alias, encoder, tensor_len, entry_len) in &self.entries {
+        self.write_leaving_out(usize::MAX, out);
+    }
+
+    /// Write all but runs of at least `many` bytes; returns where they belong, and the index of each one's tensor.
+    fn write_leaving_out(&self, many: usize, out: &mut Vec<u8>) -> Vec<(usize, usize)> {
+        let mut left_out = Vec::new();
+        for (index, (alias, encoder, tensor_len, entry_len)) in self.entries.iter().enumerate() {
             write_delimited_head(out, self.field, *entry_len);
             write_bytes(out, 1, alias.as_bytes());
             write_delimited_head(out, 2, *tensor_len);
-            encoder.write(out);
+            if encoder.ends_in_bytes(many) {
+                encoder.write_head(out);
+                left_out.push((out.len(), index));
+            } else {
+                encoder.write(out);
+            }
         }
+        left_out
     }
 }
 
@@ -50,21 +69,47 @@ pub fn write_response(
     tensors: &[Tensor],
     as_content: bool,
 ) -> Result<Vec<u8>> {
+    let ports = outputs.iter().map(|index| &signature.outputs[*index]);
+    let entries = Entries::new(1, ports.zip(tensors), as_content)?;
+    let mut out = Vec::with_capacity(entries.len() + ENOUGH_FOR_SPEC);
+    entries.write(&mut out);
+    write_spec(&mut out, servable, signature);
+    Ok(out)
+}
+
+/// The same with large tensors as they are.
+pub fn serialize_response(
+    servable: &Servable,
+    signature: &Signature,
+    outputs: &[usize],
+    tensors: Vec<Tensor>,
+    as_content: bool,
+) -> Result<Serialized> {
+    let mut out = Vec::new();
+    let ports = outputs.iter().map(|index| &signature.outputs[*index]);
+    let entries = Entries::new(1, ports.zip(&tensors), as_content)?;
+    let is_small = |entry: &&(_, Encoder, _, usize)| !entry.1.ends_in_bytes(MANY_BYTES);
+    out.reserve(entries.entries.iter().filter(is_small).map(|entry| entry.3).sum::<usize>() + ENOUGH_FOR_SPEC);
+    let left_out = entries.write_leaving_out(MANY_BYTES, &mut out);
+    write_spec(&mut out, servable, signature);
+    if left_out.is_empty() {
+        return Ok(out.into());
+    }
+    let mut tensors: Vec<_> = tensors.into_iter().map(Some).collect();
+    let left_out = left_out.into_iter().filter_map(|(position, index)| Some((position, tensors[index].take()?)));
+    Ok(Serialized::new(out, left_out.collect()))
+}
+
+/// Write `model_spec`.
+fn write_spec(out: &mut Vec<u8>, servable: &Servable, signature: &Signature) {
     let spec_len = delimited_len(1, servable.model.len())
         + delimited_len(2, version_len(servable.version))
         + delimited_len(3, signature.name.len());
-    let ports = outputs.iter().map(|index| &signature.outputs[*index]);
-    let entries = Entries::new(1, ports.zip(tensors), as_content)?;
-    let total = entries.len() + delimited_len(2, spec_len);
-    let mut out = Vec::with_capacity(total);
-    entries.write(&mut out);
-    write_delimited_head(&mut out, 2, spec_len);
-    write_bytes(&mut out, 1, servable.model.as_bytes());
-    write_delimited_head(&mut out, 2, version_len(servable.version));
-    write_varint_field(&mut out, 1, servable.version as u64);
-    write_bytes(&mut out, 3, signature.name.as_bytes());
-    debug_assert_eq!(out.len(), total);
-    Ok(out)
+    write_delimited_head(out, 2, spec_len);
+    write_bytes(out, 1, servable.model.as_bytes());
+    write_delimited_head(out, 2, version_len(servable.version));
+    write_varint_field(out, 1, servable.version as u64);
+    write_bytes(out, 3, signature.name.as_bytes());
 }
 
 /// A serialized `PredictRequest { model_spec = 1, inputs = 2 }`.

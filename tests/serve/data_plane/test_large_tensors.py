@@ -17,6 +17,19 @@ def test_over_grpc(client: Client) -> None:
     np.testing.assert_array_equal(array_from_proto(answer), sent)
 
 
+def test_several_over_grpc(client: Client) -> None:
+    a = np.random.default_rng(3).standard_normal(50_000, np.float32)
+    b = np.arange(a.size, dtype=np.int32)
+    sent = request("pair", a=proto_from_array(a), b=proto_from_array(b))
+    for wanted in ([], ["total", "b"], ["scaled"]):
+        sent.output_filter[:] = wanted
+        outputs = {alias: array_from_proto(proto) for alias, proto in client.predict(sent).outputs.items()}
+        assert sorted(outputs) == sorted(wanted or ["total", "scaled", "b"])
+        expected = {"total": a + b.astype(np.float32), "scaled": 2 * a, "b": b}
+        for alias, array in outputs.items():
+            np.testing.assert_array_equal(array, expected[alias])
+
+
 def test_strings_over_grpc(client: Client) -> None:
     sent = np.array([bytes([index % 256]) * 100_000 for index in range(200)] + [b"x"] * 100_000, object)
     answer = client.predict(request("echo_7", x=proto_from_array(sent))).outputs["y"]

@@ -10,6 +10,7 @@ use tonic::server::UnaryService;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status};
 
+use super::serialized::Serialized;
 use crate::access_log::{Line, Notes, Subject};
 use crate::error::Code;
 use crate::serving::Serving;
@@ -38,15 +39,16 @@ pub fn end(line: Line, response: &http::Response<Body>) {
     line.end(failed.map_or("OK", |status| Code::from_number(status.code() as i32).name()), None);
 }
 
-/// A handler whose messages are measured.
+/// A handler whose messages are measured, and whose replies become `Serialized`.
 pub struct Noted<H>(pub H, pub Notes);
 
 impl<H> UnaryService<Bytes> for Noted<H>
 where
-    H: UnaryService<Bytes, Response = Vec<u8>>,
+    H: UnaryService<Bytes>,
+    H::Response: Into<Serialized>,
     H::Future: Unpin,
 {
-    type Response = Vec<u8>;
+    type Response = Serialized;
     type Future = NotedReply<H::Future>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
@@ -58,11 +60,15 @@ where
 /// The reply of a `Noted` handler.
 pub struct NotedReply<F>(F, Notes);
 
-impl<F: Future<Output = Result<Response<Vec<u8>>, Status>> + Unpin> Future for NotedReply<F> {
-    type Output = F::Output;
+impl<R, F> Future for NotedReply<F>
+where
+    R: Into<Serialized>,
+    F: Future<Output = Result<Response<R>, Status>> + Unpin,
+{
+    type Output = Result<Response<Serialized>, Status>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = ready!(Pin::new(&mut self.0).poll(context));
+        let reply = ready!(Pin::new(&mut self.0).poll(context)).map(|reply| reply.map(Into::into));
         if let Ok(reply) = &reply {
             self.1.sent(reply.get_ref().len());
         }

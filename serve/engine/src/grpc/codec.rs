@@ -1,8 +1,10 @@
 //! Messages as bytes: the services read and write their own wire format, tonic only frames it.
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, Bytes};
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+use super::serialized::Serialized;
 
 /// A codec whose messages are serialized already.
 #[derive(Clone, Copy, Default)]
@@ -13,7 +15,7 @@ const BUFFER_BYTES: usize = 1024;
 const YIELD_BYTES: usize = 32 * 1024;
 
 impl Codec for Raw {
-    type Encode = Vec<u8>;
+    type Encode = Serialized;
     type Decode = Bytes;
     type Encoder = Raw;
     type Decoder = Raw;
@@ -28,12 +30,12 @@ impl Codec for Raw {
 }
 
 impl Encoder for Raw {
-    type Item = Vec<u8>;
+    type Item = Serialized;
     type Error = Status;
 
-    fn encode(&mut self, message: Vec<u8>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+    fn encode(&mut self, message: Serialized, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
         out.reserve(message.len());
-        out.put_slice(&message);
+        message.write(out);
         Ok(())
     }
 

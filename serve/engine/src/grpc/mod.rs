@@ -10,6 +10,7 @@ mod model_service;
 mod predict;
 mod prediction_service;
 pub mod reflection;
+pub mod serialized;
 mod session_service;
 pub mod unix_socket;
 

@@ -8,10 +8,11 @@ use tonic::server::UnaryService;
 use tonic::{Request, Response, Status};
 
 use super::deadline::deadline;
+use super::serialized::Serialized;
 use crate::error::{Error, Result};
 use crate::metrics::{Api, Entrypoint};
 use crate::predict::{self, Decoded, PredictRequest};
-use crate::predict_messages::write_response;
+use crate::predict_messages::serialize_response;
 use crate::request_log::Kind;
 use crate::routing::VersionChoice;
 use crate::servable::Servable;
@@ -23,8 +24,8 @@ use crate::tensorflow::Tensor;
 pub struct Predict(pub Serving);
 
 impl UnaryService<Bytes> for Predict {
-    type Response = Vec<u8>;
-    type Future = BoxFuture<Response<Vec<u8>>, Status>;
+    type Response = Serialized;
+    type Future = BoxFuture<Response<Serialized>, Status>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let serving = self.0.clone();
@@ -38,7 +39,12 @@ impl UnaryService<Bytes> for Predict {
     }
 }
 
-async fn answer(serving: &Serving, message: Bytes, deadline: Option<Instant>, model: &mut String) -> Result<Vec<u8>> {
+async fn answer(
+    serving: &Serving,
+    message: Bytes,
+    deadline: Option<Instant>,
+    model: &mut String,
+) -> Result<Serialized> {
     let size = message.len();
     let servable = {
         let request = PredictRequest::parse(&message)?;
@@ -62,9 +68,9 @@ async fn answer(serving: &Serving, message: Bytes, deadline: Option<Instant>, mo
         let request = PredictRequest::parse(&message)?;
         let Decoded { call, signature, outputs } = predict::decode(servable, &request)?;
         let reply = move |servable: &Servable, tensors: Vec<Tensor>| {
-            let reply = write_response(servable, &signature, &outputs, &tensors, as_content)?;
+            let reply = serialize_response(servable, &signature, &outputs, tensors, as_content)?;
             if let Some(capture) = capture {
-                capture.succeeded(servable, &signature.name, || Ok(reply.clone()));
+                capture.succeeded(servable, &signature.name, || Ok(reply.to_vec()));
             }
             Ok(reply)
         };

@@ -49,7 +49,22 @@ impl<'a> Encoder<'a> {
         1 + varint_len(self.dtype as u64) + delimited_len(TENSOR_SHAPE, self.shape_len) + values
     }
 
+    /// Whether the tensor's own bytes end what is written, and are at least `many`.
+    pub fn ends_in_bytes(&self, many: usize) -> bool {
+        matches!(self.encoding, Encoding::Fixed { .. } | Encoding::Bytes) && self.values_len >= many
+    }
+
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_head(out);
+        match self.encoding {
+            Encoding::Strings => self.tensor.strings().for_each(|string| write_bytes(out, self.field, string)),
+            Encoding::Fixed { .. } | Encoding::Bytes => out.extend_from_slice(self.tensor.bytes()),
+            Encoding::Varint => varints(self.tensor.bytes(), self.dtype).for_each(|number| write_varint(out, number)),
+        }
+    }
+
+    /// Write all but the values.
+    pub fn write_head(&self, out: &mut Vec<u8>) {
         write_varint_field(out, DTYPE, self.dtype as u64);
         write_delimited_head(out, TENSOR_SHAPE, self.shape_len);
         for dim in &self.dims {
@@ -58,16 +73,9 @@ impl<'a> Encoder<'a> {
                 write_varint_field(out, 1, *dim as u64);
             }
         }
-        if self.values_len == 0 {
-            return;
-        }
-        match self.encoding {
-            Encoding::Strings => self.tensor.strings().for_each(|string| write_bytes(out, self.field, string)),
-            Encoding::Fixed { .. } | Encoding::Bytes => write_bytes(out, self.field, self.tensor.bytes()),
-            Encoding::Varint => {
-                write_delimited_head(out, self.field, self.values_len);
-                varints(self.tensor.bytes(), self.dtype).for_each(|number| write_varint(out, number));
-            }
+        // Each string is a field of its own.
+        if self.values_len > 0 && self.encoding != Encoding::Strings {
+            write_delimited_head(out, self.field, self.values_len);
         }
     }
 }
