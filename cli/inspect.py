@@ -11,6 +11,7 @@ from tfs.savedmodel.errors import TfsError, UsageError
 
 if TYPE_CHECKING:
     from tfs.savedmodel.description import Description
+    from tfs.savedmodel.request_samples import RequestSample
 
 __all__ = ["register"]
 
@@ -77,6 +78,15 @@ def _inspect(
     request: Annotated[
         bool, typer.Option("--request", help="Show a request for each signature: a line of curl, and Python for gRPC.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="F.html",
+            help="Write one page: signatures, sizes, ops, and the graph to walk through.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; with everything in it.")] = False,
     schema: Annotated[
         bool,
@@ -84,11 +94,15 @@ def _inspect(
     ] = False,
 ) -> None:
     paths = saved_models or []
-    _check_usage(paths, url, several_fine=diff is None and not request)
+    _check_usage(paths, url, several_fine=diff is None and not request and html is None)
+    if url is not None and html is not None:
+        raise UsageError("--html takes a SAVED_MODEL: a server does not tell its graph")
     if url is not None:
         _show_server(url, signature, request=request, json=json)
         return
     found, failed = _describe_all(paths, tags, signature, with_records=warmup or everything or json)
+    if html is not None:
+        _write_page(html, paths[0], found[0])
     if diff is not None:
         failed |= _show_difference(found[0], diff, tags, json=json)
     elif request:
@@ -122,7 +136,7 @@ def _check_usage(paths: Sequence[str], url: str | None, *, several_fine: bool) -
     if (url is None) == (not paths):
         raise UsageError("give either a SAVED_MODEL or --url", "tfs inspect models/digits/1")
     if len(paths) > 1 and not several_fine:
-        raise UsageError("--diff and --request take one SAVED_MODEL")
+        raise UsageError("--diff, --request and --html take one SAVED_MODEL")
 
 
 def _describe_all(
@@ -174,8 +188,36 @@ def _show_difference(new: "Description", other: str, tags: str, *, json: bool) -
     return comparison.incompatible
 
 
+def _write_page(file: Path, path: str, description: "Description") -> None:
+    from tfs.cli.inspect_page import write_page
+    from tfs.cli.inspect_tables import facts_of
+    from tfs.savedmodel.description import graph_of
+    from tfs.savedmodel.graph_outline import constant_sizes, outline_of
+    from tfs.savedmodel.remote_view import local_view
+
+    with local_view(path) as local:
+        graph_def = graph_of(local, description.tags)[0].graph_def
+    try:
+        samples = {sample.signature: sample.curl for sample in _samples(path, description) if sample.curl}
+    except TfsError:  # a sparse input, or a frozen graph: there is no such request
+        samples = {}
+    write_page(
+        file,
+        description,
+        facts=facts_of(description),
+        outline=outline_of(graph_def),
+        constants=constant_sizes(graph_def),
+        samples=samples,
+    )
+
+
 def _show_requests(path: str, description: "Description", *, json: bool) -> None:
     from tfs.cli.inspect_tables import print_requests
+
+    print_requests(out(), _samples(path, description), as_json=json)
+
+
+def _samples(path: str, description: "Description") -> "list[RequestSample]":
     from tfs.savedmodel.description import graph_of
     from tfs.savedmodel.input_hints import hints_of
     from tfs.savedmodel.remote_view import local_view
@@ -188,10 +230,9 @@ def _show_requests(path: str, description: "Description", *, json: bool) -> None
         hints = hints_of(graph_of(local, description.tags)[0], local)
     location = Path(path).absolute()
     model = location.parent.name if location.name.isdecimal() else location.name
-    samples = request_samples(
+    return request_samples(
         description.signatures.values(), lambda signature: generate(signature, 1, 0, hints), model=model
     )
-    print_requests(out(), samples, as_json=json)
 
 
 def _show_server(url: str, signature: str | None, *, request: bool, json: bool) -> None:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from tfs.savedmodel.warmup import RecordSummary
     from tfs.serve.client.served_model import ServedModel
 
-__all__ = ["print_comparison", "print_description", "print_requests", "print_scan", "print_served"]
+__all__ = ["facts_of", "print_comparison", "print_description", "print_requests", "print_scan", "print_served"]
 
 
 def print_description(
     console: "Console", description: "Description", *, functions: bool, variables: bool, ops: bool, records: bool
 ) -> None:
     """Print facts, signatures and problems of a version, and what else was asked for."""
-    console.print(_table((), _facts(description)))
+    console.print(_table((), facts_of(description)))
     console.print(signature_table(description.signatures))
     if functions:
         rows = (
@@ -102,7 +102,8 @@ def _print_problems(console: "Console", description: "Description") -> None:
         console.print(f"problem: {problem}", style="red", markup=False, highlight=False)
 
 
-def _facts(description: "Description") -> Iterable[tuple[str, str]]:
+def facts_of(description: "Description") -> Iterable[tuple[str, str]]:
+    """Yield names and values of what there is to say about a version as a whole."""
     yield "path", description.path
     if description.kind == "frozen_graph":
         yield "kind", "frozen graph: inputs and outputs are guessed"

@@ -33,6 +33,7 @@ def test_every_module_is_packed_and_nothing_else(names):
     for package in ("cli", "exporters", "transforms", "savedmodel", "serve"):
         expected |= {f"tfs/{file.relative_to(ROOT)}" for file in (ROOT / package).rglob("*.py")}
         expected.add(f"tfs/{package}/py.typed")
+    expected |= {f"tfs/{file.relative_to(ROOT)}" for file in (ROOT / "cli").glob("*.[cj]s*")}
     expected |= {"tfs/serve/_engine.abi3.so", "tfs/serve/_engine.pyi"}
     assert {name for name in names if name.startswith("tfs/")} == expected
 
