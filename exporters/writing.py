@@ -77,3 +77,6 @@ def _set_method_names(file: Path, functions: dict[str, ServingFunction]) -> None
     for name, serving in functions.items():
         saved_model.meta_graphs[0].signature_def[name].method_name = serving.method_name
     file.write_bytes(saved_model.SerializeToString(deterministic=True))
+    file.with_name("fingerprint.pb").unlink(
+        missing_ok=True
+    )  # its hash is that of the signatures as TensorFlow wrote them

@@ -114,7 +114,7 @@ def main(name: str, output: str) -> None:
     from tfs.cli.recipe import read_recipe, run_recipe
 
     recipe = read_recipe(Path(f"recipes/{name}.yaml"), [f"output={output}"])
-    version = run_recipe(recipe, lambda *_: None).path
+    version = Path(run_recipe(recipe, lambda *_: None).path)
     asked = {"deepfm": deepfm, "text_encoder": text_encoder}[name]()
     memory = {signature: outputs for signature, (_, outputs) in asked.items()}
     answers = {"memory": memory, "loader": from_loader(version, asked), "v1 loader": from_v1_loader(version, asked)}

@@ -55,19 +55,31 @@ def test_tensorflows_loaders_answer_as_the_model_in_memory(published, loader):
         assert np.ptp([value for value in expected.values() if not isinstance(value[0][0], dict)]) > 0.01
 
 
-def test_the_server_answers_predict_as_the_model_in_memory(published, server):
+def _by_columns(inputs):
+    return {"inputs": inputs}
+
+
+def _by_rows(inputs):
+    return {"instances": [dict(zip(inputs, row, strict=True)) for row in zip(*inputs.values(), strict=True)]}
+
+
+@pytest.mark.parametrize("form", [_by_columns, _by_rows])
+def test_the_server_answers_predict_as_the_model_in_memory(published, server, form):
     name, base, answers = published
     for signature in read_signatures(base / "1"):
-        body = {"signature_name": signature, "inputs": answers["inputs"][signature]}
+        body = {"signature_name": signature, **form(answers["inputs"][signature])}
         reply = httpx.post(f"http://{server.rest_address}/v1/models/{name}:predict", json=body, timeout=60)
         assert reply.status_code == 200, reply.text
-        outputs = reply.json()["outputs"]
-        expected = answers["memory"][signature]
-        outputs = outputs if len(expected) > 1 else {next(iter(expected)): outputs}
-        classes = outputs.pop("classes", None)
-        _agree(outputs, {alias: value for alias, value in expected.items() if alias != "classes"})
-        if classes is not None:
-            assert classes == [["no click", "click"]] * len(classes)
+        expected = {alias: value for alias, value in answers["memory"][signature].items() if alias != "classes"}
+        outputs = reply.json()["outputs" if form is _by_columns else "predictions"]
+        if len(answers["memory"][signature]) == 1:
+            outputs = {next(iter(expected)): outputs}
+        elif form is _by_rows:
+            outputs = {alias: [row[alias] for row in outputs] for alias in outputs[0]}
+        classes = outputs.pop("classes", [])
+        assert classes == [["no click", "click"]] * len(classes)
+        assert ("classes" in answers["memory"][signature]) == bool(classes)
+        _agree(outputs, expected)
 
 
 def test_the_server_answers_classify_and_regress(published, server):
