@@ -198,8 +198,7 @@ def _optimize(stage: OptimizeStage | None, exported: Path, scratch: Path) -> tup
     from tfs.transforms.optimizing import optimize
 
     tolerance = Tolerance(rtol=stage.rtol, atol=stage.atol) if stage.verify_result else None
-    transforms = " ".join([stage.transforms] if isinstance(stage.transforms, str) else stage.transforms)
-    report = optimize(exported, transforms, output=scratch / "optimized", verification=tolerance)
+    report = optimize(exported, stage.transforms, output=scratch / "optimized", verification=tolerance)
     # The folders it names are gone when the run has ended.
     return scratch / "optimized", {
         key: value for key, value in report.to_dict().items() if key not in ("saved_model", "output")

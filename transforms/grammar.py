@@ -10,12 +10,14 @@ oddities that scripts may rely on are kept: a key may repeat, `name()` is `name`
 and one stray `"` and one stray `'` after a value are skipped.
 """
 
+import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfs.savedmodel.errors import UsageError
 
-__all__ = ["Call", "parse"]
+__all__ = ["Call", "joined", "parse"]
 
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
@@ -32,6 +34,27 @@ class Call:
 
     name: str
     arguments: tuple[tuple[str, str], ...] = ()
+
+
+def joined(transforms: str | Sequence[str]) -> str:
+    """Return a transform string for one, or for a list of such as the Graph Transform Tool's Python function took it.
+
+    A text in brackets is the list as Python writes it: `["strip_unused_nodes", "remove_nodes(op=Identity)"]`.
+
+    Raises:
+        UsageError: what stands in brackets is no list of strings.
+    """
+    if not isinstance(transforms, str):
+        return " ".join(transforms)
+    if not transforms.lstrip().startswith("["):
+        return transforms
+    try:
+        listed = ast.literal_eval(transforms.strip())
+    except (SyntaxError, ValueError):
+        listed = None
+    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+        raise UsageError("the list of transforms in brackets is no list of strings", 'as ["strip_unused_nodes", ...]')
+    return " ".join(listed)
 
 
 def parse(text: str) -> tuple[Call, ...]:

@@ -14,6 +14,7 @@ from tfs.savedmodel.input_hints import InputHints, hints_of
 from tfs.savedmodel.publishing import publish_directory, replace_directory
 from tfs.savedmodel.reading import Signature, meta_graph, read_saved_model, saved_model_file, signatures_of
 from tfs.transforms.comparing import Tolerance
+from tfs.transforms.grammar import joined
 from tfs.transforms.loading import load_model
 from tfs.transforms.pipeline import PassReport, Progress, run_passes
 from tfs.transforms.preparing import prepare
@@ -110,7 +111,7 @@ class OptimizeReport:
 
 def optimize(  # noqa: PLR0913  (its arguments are the options of the command)
     saved_model: Path,
-    transforms: str = DEFAULT_PRESET,
+    transforms: str | Sequence[str] = DEFAULT_PRESET,
     *,
     output: Path | None = None,
     dry_run: bool = False,
@@ -126,7 +127,7 @@ def optimize(  # noqa: PLR0913  (its arguments are the options of the command)
 
     Args:
         saved_model: a version directory, of TF 1 or TF 2.
-        transforms: the transform string, or the name of a preset.
+        transforms: the transform string, which may name presets; or a list of such, in Python or as text.
         output: the directory to make, which must not exist; None replaces `saved_model` in one step.
         dry_run: do all the work and publish nothing.
         verification: how close the result must be to the original; None writes it uncompared.
@@ -138,6 +139,7 @@ def optimize(  # noqa: PLR0913  (its arguments are the options of the command)
         TfsError: the model cannot be read, a transform failed, or the result differs from the original.
     """
     started = time.perf_counter()
+    transforms = joined(transforms)
     steps = steps_of(transforms)
     if output is not None and (output.exists() or output.is_symlink()):
         raise UsageError(f"`{output}` exists", "name another --output, or use --in-place")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfs.savedmodel.errors import UsageError
-from tfs.transforms.grammar import Call, parse
+from tfs.transforms.grammar import Call, joined, parse
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,28 @@ from tfs.transforms.grammar import Call, parse
 )
 def test_reads_what_the_old_tool_read(text: str, expected: list[Call]) -> None:
     assert list(parse(text)) == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "foo(a=1) bar",
+        ["foo(a=1)", "bar"],
+        """[
+            "foo(a=1)",
+            "bar"
+        ]""",
+        "['foo(a=1)', 'bar']",
+    ],
+)
+def test_takes_a_list_as_it_stands_in_a_script(given: str | list[str]) -> None:
+    assert joined(given).split() == ["foo(a=1)", "bar"]
+
+
+@pytest.mark.parametrize("text", ["[foo, bar]", '["foo"', "[1, 2]", "[]["])
+def test_refuses_what_is_no_list_of_strings(text: str) -> None:
+    with pytest.raises(UsageError, match="in brackets is no list of strings"):
+        joined(text)
 
 
 @pytest.mark.parametrize(

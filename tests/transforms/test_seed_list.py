@@ -11,15 +11,15 @@ import pytest
 from tfs.savedmodel.reading import meta_graph, read_saved_model
 from tfs.transforms.optimizing import OptimizeReport, optimize
 
-_TRANSFORMS = """
-    remove_attribute(attribute_name=_class)
-    remove_nodes(op=Identity, op=CheckNumerics)
-    strip_unused_nodes
-    fold_constants(ignore_errors=true)
-    fold_batch_norms
-    fold_old_batch_norms
-    merge_duplicate_nodes
-"""
+_TRANSFORMS = """[
+    "remove_attribute(attribute_name=_class)",
+    "remove_nodes(op=Identity, op=CheckNumerics)",
+    "strip_unused_nodes",
+    "fold_constants(ignore_errors=true)",
+    "fold_batch_norms",
+    "fold_old_batch_norms",
+    "merge_duplicate_nodes"
+]"""
 _CLASSES = 11
 _ANCHORS = 3
 
