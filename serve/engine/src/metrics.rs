@@ -208,9 +208,12 @@ impl Metrics {
     /// Everything, as Prometheus reads it.
     pub fn text(&self) -> Result<Vec<u8>> {
         self.process.refresh();
+        let mut families = self.registry.gather();
+        // Upstream's page has none, and scripts read it line by line; what each metric means stands in the docs.
+        families.iter_mut().for_each(|family| family.set_help(String::new()));
         let mut out = Vec::new();
         TextEncoder::new()
-            .encode(&self.registry.gather(), &mut out)
+            .encode(&families, &mut out)
             .map_err(|error| Error::internal(format!("metrics cannot be written: {error}")))?;
         Ok(out)
     }

@@ -128,7 +128,9 @@ def test_the_page_names_the_metrics_that_are_there(monitored: Client) -> None:
     several = load("inference_pb2").MultiInferenceRequest(tasks=[{"model_spec": spec()}])
     several.input.example_list.examples.add()
     refusal(monitored.prediction.MultiInference, several)  # `kinds` has no such signatures; its examples are counted
-    there = set(re.findall(r"^# TYPE (\S+) ", monitored.http.get(PATH).text, re.MULTILINE))
+    page = monitored.http.get(PATH).text
+    there = set(re.findall(r"^# TYPE (\S+) ", page, re.MULTILINE))
+    assert "# HELP" not in page
     page = (Path(__file__).parents[3] / "docs" / "compatibility.md").read_text()
     table = page[page.index("\n## Metrics\n") :]
     listed = dict(re.findall(r"^\| `(\S+)` \| (works|not yet) \|", table, re.MULTILINE))
