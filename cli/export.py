@@ -29,7 +29,8 @@ def _export(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="A .keras or .h5 file; or pkg.mod:object or file.py:object, a model or a function that returns one.",
+            help="A .keras or .h5 file, a SavedModel, a frozen graph (.pb) or meta graph (.meta); or pkg.mod:object or "
+            "file.py:object, a model or a function that returns one.",
             show_default=False,
         ),
     ] = None,
@@ -55,7 +56,8 @@ def _export(
             "--signature",
             metavar="NAME=pkg.mod:fn",
             help="fn(model) returns a tf.function with an input_signature; may be repeated. Without a serving_default "
-            "among them, the model's own inputs and outputs are that signature.",
+            "among them, the model's own inputs and outputs are that signature. NAME='images:0 -> scores:0' names the "
+            "tensors of a graph, or the model's own inputs and outputs that it has.",
         ),
     ] = None,
     method: Annotated[
@@ -105,7 +107,7 @@ def _export(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    from tfs.cli.export_options import named_values, recipe_of_flags
+    from tfs.cli.export_options import named_signatures, named_values, recipe_of_flags
     from tfs.cli.recipe import read_content
     from tfs.exporters.exporting import export
 
@@ -117,7 +119,7 @@ def _export(
             "weights": weights,
             "inputs": named_values("--input", "NAME=DTYPE[SHAPE]", inputs),
             "sample": sample,
-            "signatures": named_values("--signature", "NAME=pkg.mod:function", signature),
+            "signatures": named_signatures(signature),
             "keep_signatures": keep_signatures and keep_signatures.split(","),
             "tags": tags and tags.split(","),
             "as_text": as_text,

@@ -6,7 +6,7 @@ from typing import Any
 from tfs.cli.recipe import Recipe, checked_recipe, read_content
 from tfs.savedmodel.errors import UsageError
 
-__all__ = ["named_values", "recipe_of_flags"]
+__all__ = ["named_signatures", "named_values", "recipe_of_flags"]
 
 
 def named_values(flag: str, form: str, options: list[str] | None) -> dict[str, str]:
@@ -24,6 +24,27 @@ def named_values(flag: str, form: str, options: list[str] | None) -> dict[str, s
             raise UsageError(f"{flag} names `{name}` twice")
         values[name] = value
     return values
+
+
+def named_signatures(options: list[str] | None) -> dict[str, Any]:
+    """Return the values of --signature as a recipe has them: a function, or inputs and outputs by name.
+
+    Raises:
+        UsageError: an option has another form, or a name comes twice.
+    """
+    values = named_values("--signature", "NAME=pkg.mod:function or NAME='INPUT, ... -> OUTPUT, ...'", options)
+    return {name: _names(value) if "->" in value else value for name, value in values.items()}
+
+
+def _names(text: str) -> dict[str, dict[str, str]]:
+    """Parse `INPUT, ... -> OUTPUT, ...`; each is a tensor or `ALIAS=TENSOR`, as `images=input/images:0`."""
+    declared: dict[str, dict[str, str]] = {}
+    for key, side in zip(("inputs", "outputs"), text.split("->", maxsplit=1), strict=True):
+        parts = [part.strip().rpartition("=") for part in side.split(",")]
+        if not all(tensor for _, _, tensor in parts):
+            raise UsageError(f"--signature `{text}` has an empty name", "as 'images:0 -> scores:0'")
+        declared[key] = {alias or tensor.split(":")[0].rpartition("/")[2]: tensor for alias, _, tensor in parts}
+    return declared
 
 
 def recipe_of_flags(

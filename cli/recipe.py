@@ -79,7 +79,7 @@ class Inspection(_Section):
 class RecipeResult(_Section):
     """What a run has published."""
 
-    path: str
+    path: Path | str  # a string if it is a URL
     version: int
     optimized: dict[str, Any] | None
     warmup_records: int | None
@@ -187,7 +187,7 @@ def run_recipe(recipe: Recipe, progress: Callable[[str, int, int], None]) -> Rec
             write_as_text(finished)
         shutil.copytree(finished, staged.directory, dirs_exist_ok=True)
     return RecipeResult(
-        path=str(staged.path), version=staged.number, optimized=optimized, warmup_records=records, inspection=inspection
+        path=staged.path, version=staged.number, optimized=optimized, warmup_records=records, inspection=inspection
     )
 
 

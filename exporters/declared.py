@@ -47,7 +47,7 @@ def declared_function(name: str, spec: SignatureSpec, start: ServingFunction, ma
 
     traced = tf.function(call, input_signature=inputs, autograph=False).get_concrete_function()
     return ServingFunction(
-        traced, f"tensorflow/serving/{spec.method}", (*start.uses, *before.resources, *after.resources)
+        traced, f"tensorflow/serving/{spec.method}", (*start.uses, *before.resources, *after.resources), start.also
     )
 
 

@@ -17,7 +17,11 @@ class ExportOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str = Field(default="", description="A .keras or .h5 file, or pkg.mod:object, or file.py:object.")
+    source: str = Field(
+        default="",
+        description="A .keras or .h5 file, a SavedModel, a frozen graph (.pb) or meta graph (.meta), or "
+        "pkg.mod:object or file.py:object.",
+    )
     weights: str | None = Field(
         default=None, description="Weights for the model of the source: a file of save_weights, or a checkpoint."
     )

@@ -26,8 +26,8 @@ class ModelWithFunctions(Trained):
 
     Attributes:
         model: what the function of a signature is called with.
-        own: the signatures that the model itself has: functions that return a tf.function or concrete function, by
-            name. They are called only if the signature is wanted.
+        own: the signatures that the model itself has: functions that return a tf.function, a concrete function or
+            a ServingFunction, by name. They are called only if the signature is wanted.
     """
 
     model: Any
@@ -95,6 +95,8 @@ def _own(name: str, spec: SignatureSpec, own: dict[str, Any]) -> Any:
 
 
 def _served(name: str, function: Any) -> ServingFunction:
+    if isinstance(function, ServingFunction):
+        return function
     return ServingFunction(_concrete(name, function), uses=referred_to(function))
 
 

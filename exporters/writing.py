@@ -33,6 +33,7 @@ def write_functions(directory: Path, model: Any, functions: dict[str, ServingFun
     import tensorflow as tf
 
     root = tf.Module()
+    root.also = [serving.also for serving in functions.values()]
     root.resources = list(_resources([model, *(used for one in functions.values() for used in one.uses)], functions))
     # What nothing in the graph reads is wanted beside it all the same.
     root.files = [used for one in functions.values() for used in one.uses if isinstance(used, tf.saved_model.Asset)]
@@ -50,7 +51,7 @@ def _resources(roots: Iterable[Any], functions: dict[str, ServingFunction]) -> I
     import tensorflow as tf
 
     graphs = [serving.function.graph for serving in functions.values()]
-    captured = {id(outer) for graph in graphs for outer, _ in graph.captures}
+    captured = {id(outer) for serving in functions.values() for outer in serving.function.captured_inputs}
     seen: set[int] = set()
     for owner in (*(variable for graph in graphs for variable in graph.variables), *_below(roots)):
         # Keras' own wrapper of a variable has its handle too, but only the variable itself may be saved.

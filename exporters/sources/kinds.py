@@ -4,9 +4,11 @@ from typing import Any
 
 from tfs.exporters.options import ExportOptions
 from tfs.exporters.sources.estimators import Estimators
+from tfs.exporters.sources.graphs import Graphs
 from tfs.exporters.sources.keras_models import KerasModels
 from tfs.exporters.sources.model_functions import ModelFunctions
 from tfs.exporters.sources.python_objects import call_factory, load_object
+from tfs.exporters.sources.saved_models import SavedModels
 from tfs.exporters.sources.trackables import Trackables
 from tfs.exporters.sources.trained import SourceKind, Trained
 from tfs.exporters.tensorflow_runtime import import_tensorflow
@@ -15,7 +17,14 @@ from tfs.savedmodel.errors import TfsError, UsageError
 __all__ = ["open_source"]
 
 # The first that claims a source gets it: the more specific stand before the more general.
-_KINDS: tuple[SourceKind, ...] = (ModelFunctions(), KerasModels(), Estimators(), Trackables())
+_KINDS: tuple[SourceKind, ...] = (
+    ModelFunctions(),
+    KerasModels(),
+    SavedModels(),
+    Graphs(),
+    Estimators(),
+    Trackables(),
+)
 
 
 def open_source(options: ExportOptions) -> Trained:
@@ -32,7 +41,9 @@ def open_source(options: ExportOptions) -> Trained:
         return claiming.open(options)
     source = options.source
     if ":" not in source:
-        raise UsageError(f"`{source}` is no .keras or .h5 file and no pkg.mod:object or file.py:object")
+        raise UsageError(
+            f"`{source}` is no .keras, .h5, .pb or .meta file, no folder, and no pkg.mod:object or file.py:object"
+        )
     import_tensorflow()  # before the user's module does, which would let it talk
     found = load_object(source)
     if (kind := _kind_of(found)) is None and callable(found):

@@ -22,11 +22,13 @@ class ServingFunction:
             these names are what clients see.
         method_name: which request it answers, as in a SignatureDef.
         uses: trackable objects besides the model that may own tables and assets of the function.
+        also: trackable objects that are saved with it although it does not capture them.
     """
 
     function: Any
     method_name: str = PREDICT_METHOD
     uses: tuple[Any, ...] = ()
+    also: tuple[Any, ...] = ()
 
 
 class Trained(ABC):

@@ -72,6 +72,15 @@ def text_encoder() -> Answers:
     return {"serving_default": ({"name": names, "address": addresses}, {"vector": vector})}
 
 
+def mnist_softmax() -> Answers:
+    import mnist_softmax as source
+
+    _, (images, labels) = source.images_and_labels()
+    scores = source.trained().run("scores:0", {"images:0": images[:40]})
+    assert (scores.argmax(axis=1) == labels[:40].argmax(axis=1)).mean() > 0.9
+    return {"predict_images": ({"images": images[:40]}, {"scores": scores})}
+
+
 def from_loader(version: Path, asked: Answers) -> dict[str, dict[str, np.ndarray]]:
     """What tf.saved_model.load answers."""
     import tensorflow as tf
@@ -115,7 +124,7 @@ def main(name: str, output: str) -> None:
 
     recipe = read_recipe(Path(f"recipes/{name}.yaml"), [f"output={output}"])
     version = Path(run_recipe(recipe, lambda *_: None).path)
-    asked = {"deepfm": deepfm, "text_encoder": text_encoder}[name]()
+    asked = {"deepfm": deepfm, "mnist_softmax": mnist_softmax, "text_encoder": text_encoder}[name]()
     memory = {signature: outputs for signature, (_, outputs) in asked.items()}
     answers = {"memory": memory, "loader": from_loader(version, asked), "v1 loader": from_v1_loader(version, asked)}
     json.dump({"inputs": _plain({name: inputs for name, (inputs, _) in asked.items()}), **_plain(answers)}, sys.stdout)

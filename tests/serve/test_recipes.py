@@ -19,7 +19,7 @@ _ROOT = Path(__file__).parents[2]
 _TOLERANCE = 1e-5
 
 
-@pytest.fixture(scope="module", params=["deepfm", "text_encoder"])
+@pytest.fixture(scope="module", params=["deepfm", "mnist_softmax", "text_encoder"])
 def published(request, tmp_path_factory):
     """(the recipe's name, its base path, the answers that recipe_answers.py prints)."""
     folder = tmp_path_factory.mktemp(request.param)
