@@ -19,7 +19,7 @@ __all__ = ["LargeConstants", "light_saved_model"]
 
 _LARGE = 65536  # bytes
 _NUMBER = "_tfs_large_constant"
-_COPIED = ("variables", "assets")
+_LINKED = ("variables", "assets")
 
 
 class LargeConstants:
@@ -83,7 +83,7 @@ def light_saved_model(path: Path, meta_graph: Any) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tfs-optimize-") as folder:
         directory = Path(folder)
         (directory / "saved_model.pb").write_bytes(saved_model.SerializeToString())
-        for name in _COPIED:
+        for name in _LINKED:
             if (path / name).exists():
                 (directory / name).symlink_to((path / name).resolve())
         yield directory

@@ -1,11 +1,14 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import tfs.transforms.verify as verifying
 from tfs.savedmodel.reading import read_signatures
+from tfs.transforms import running
 from tfs.transforms.comparing import MismatchError, Tolerance
 from tfs.transforms.verify import Verification, verify
 
@@ -72,6 +75,28 @@ def test_what_differs_is_named(tmp_path: Path, first: Function, second: Function
     with pytest.raises(MismatchError, match=words) as caught:
         _verify(tmp_path, first, second)
     assert "`serving_default`" in str(caught.value)
+
+
+def test_large_models_are_compared_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    open_model = running.open_model
+
+    @contextmanager
+    def watched(path: Path) -> Iterator[running.ModelRunner]:
+        with open_model(path) as model:
+            opened.append(f"open {path.name}")
+            yield model
+        opened.append(f"close {path.name}")
+
+    monkeypatch.setattr(verifying, "open_model", watched)
+    monkeypatch.setattr(verifying, "_TOGETHER_BYTES", 0)
+    found = _verify(tmp_path, lambda x: x * 100, lambda x: x * 100.05)
+    assert opened == ["open 1", "close 1", "open 2", "close 2"]
+    assert 1e-4 < found.largest_difference < 1e-3
+    assert [latency.batch_size for latency in found.latencies] == [1, 32]
+    assert min(found.original_seconds, found.result_seconds, *found.load_seconds) > 0
+    with pytest.raises(MismatchError, match=r"is off by 0.5"):
+        _verify(tmp_path / "other", lambda x: x, lambda x: x / 2)
 
 
 def test_an_output_of_one_value_is_called_a_weak_check(tmp_path: Path) -> None:
