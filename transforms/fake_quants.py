@@ -6,11 +6,11 @@ from typing import NamedTuple
 from tfs.transforms.factors import RefusedError, constant_value
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor, attribute
 
-__all__ = ["FAKE_QUANTS", "Range", "trained_range", "trained_ranges"]
+__all__ = ["FAKE_QUANTS", "KEEP_RANGE", "Range", "trained_range", "trained_ranges"]
 
 FAKE_QUANTS = frozenset({"FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars"})
 # What may stand between a node and the FakeQuant of its result: ops whose result has the range of their first input.
-_KEEP_RANGE = frozenset({"AvgPool", "MaxPool", "Relu", "Relu6", "Reshape"})
+KEEP_RANGE = frozenset({"AvgPool", "MaxPool", "Relu", "Relu6", "Reshape"})
 _MAX_BETWEEN = 3
 _CODES = 255
 _BITS = 8
@@ -68,6 +68,6 @@ def trained_ranges(view: GraphView) -> Mapping[str, Range]:
                 break
             name = source.node
             found[name] = wanted
-            if view.nodes[name].op not in _KEEP_RANGE:
+            if view.nodes[name].op not in KEEP_RANGE:
                 break
     return found

@@ -183,6 +183,25 @@ def test_trained_ranges_take_the_place_of_measured_ones() -> None:
     assert_same_numbers(before, after, _X, rtol=0.05)
 
 
+@pytest.mark.parametrize("ignored", ["BiasAdd", "Relu", "Reshape", "MatMul"])
+def test_a_trained_range_cuts_off_whatever_is_quantized_in_front_of_it(ignored: str) -> None:
+    """The layer's values reach beyond the range."""
+
+    def build() -> None:
+        import tensorflow as tf
+
+        x = tf1().placeholder(tf.float32, [None, 32], name="x")
+        hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(x, numbers(32, 64)), numbers(64, seed=2)))
+        hidden = tf.reshape(hidden, [-1, 32, 2])
+        tf.quantization.fake_quant_with_min_max_args(hidden, 0, 0.5, name="y")
+
+    before = view_of(build)
+    after = apply(f"quantize_nodes(ignore_op={ignored})", before)
+    [y] = run(after, _X).values()
+    assert y.max() == pytest.approx(0.5)
+    assert_same_numbers(before, after, _X, rtol=0.2)
+
+
 @pytest.mark.parametrize(
     ("view", "reason"),
     [

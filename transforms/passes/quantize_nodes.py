@@ -6,7 +6,7 @@ import numpy as np
 
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.transforms.factors import RefusedError
-from tfs.transforms.fake_quants import FAKE_QUANTS, trained_range, trained_ranges
+from tfs.transforms.fake_quants import FAKE_QUANTS, KEEP_RANGE, trained_range, trained_ranges
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, node_def
@@ -97,6 +97,7 @@ class _Quantizer:
         self._fallback = fallback
         self._codes: dict[Tensor, Quantized] = {}
         self._trained = trained_ranges(view)
+        self._in_trained_range: set[Tensor] = set()
 
     def replace(self, node: NodeDef) -> None:
         if node.op not in FAKE_QUANTS and node.attr["T"].type != _DT_FLOAT:
@@ -110,6 +111,8 @@ class _Quantizer:
             result = Quantized(*(Tensor(made.name, port) for port in range(3)))
             if COUNTERPARTS[node.op].wide:
                 result = self._requantize(node, base, result)
+            elif node.op in KEEP_RANGE and Tensor.parse(node.input[0]) in self._in_trained_range:
+                self._in_trained_range.add(Tensor(node.name, 0))
         waits = [Tensor.parse(text) for text in node.input if text.startswith("^")]
         dequantize = node_def("Dequantize", node.name, [*result, *waits], node.device, mode=b"MIN_FIRST")
         dequantize.attr["T"].type = DT_QUINT8
@@ -119,8 +122,8 @@ class _Quantizer:
     def _in_range(self, node: NodeDef, base: str) -> Quantized:
         """Return the codes of what a FakeQuant node reads, in its range."""
         wanted, source = trained_range(self._view, node), Tensor.parse(node.input[0])
-        if self._trained.get(source.node) == wanted and source in self._codes:
-            return self._codes[source]  # it was requantized to this range
+        if source in self._in_trained_range:
+            return self._codes[source]
         ends = self._ends(base, wanted, node.device)
         return self._quantized(source, f"{base}/quantize", ends, node.device)
 
@@ -130,12 +133,19 @@ class _Quantizer:
 
     def _quantize(self, node: NodeDef, tensor: Tensor) -> Quantized:
         if tensor not in self._codes:
-            values = self._view.constant(tensor)
-            base = f"{tensor.node}/{tensor.port}" if tensor.port else tensor.node
-            self._codes[tensor] = (
-                self._measured(tensor, base, node.device) if values is None else self._stored(values, base, node.device)
-            )
+            self._codes[tensor] = self._new_codes(tensor, node.device)
         return self._codes[tensor]
+
+    def _new_codes(self, tensor: Tensor, device: str) -> Quantized:
+        base = f"{tensor.node}/{tensor.port}" if tensor.port else tensor.node
+        values, trained = self._view.constant(tensor), self._trained.get(tensor.node)
+        if values is not None:
+            return self._stored(values, base, device)
+        if trained is None or tensor.port:
+            return self._measured(tensor, base, device)
+        self._in_trained_range.add(tensor)
+        ends = self._ends(f"{base}/eightbit", trained, device)
+        return self._quantized(tensor, f"{base}/eightbit/quantize", ends, device)
 
     def _stored(self, values: np.ndarray, base: str, device: str) -> Quantized:
         if not values.size or not np.isfinite(values).all():
@@ -169,6 +179,8 @@ class _Quantizer:
 
     def _requantize(self, node: NodeDef, base: str, wide: Quantized) -> Quantized:
         known = self._trained.get(node.name, self._fallback)
+        if node.name in self._trained:
+            self._in_trained_range.add(Tensor(node.name, 0))
         if known is None:
             measured = node_def("RequantizationRange", self.edit.fresh_name(f"{base}/requant_range"), wide, node.device)
             measured.attr["Tinput"].type = _DT_QINT32
