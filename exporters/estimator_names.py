@@ -1,9 +1,11 @@
 """`tf.estimator` for a `model_fn`, where TensorFlow has it no more (2.16 and later).
 
 Only what a `model_fn` needs to say what it predicts. TensorFlow has kept the classes of the export outputs, though
-without their public names: these are the real ones.
+without their public names: these are the real ones. Its layers are those of Keras 2, as with every Estimator.
 """
 
+import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,11 +14,16 @@ from typing import Any
 
 __all__ = ["EstimatorSpec", "ModeKeys", "RunConfig", "estimator_names", "hint_for"]
 
-_MISSING = "has no attribute 'estimator'"  # what TensorFlow 2.16 says of tf.estimator, and Keras 3 of keras.estimator
-_HINT = (
+_ESTIMATOR_HINT = (
     "Estimators end with TensorFlow 2.15: pip install 'tensorflow==2.15.*' with Python 3.10 or 3.11; "
     "a custom model_fn is exported without them by --model-fn"
 )
+# What TensorFlow says since 2.16 of tf.estimator, Keras 3 of keras.estimator, and TensorFlow of tf.compat.v1.layers.
+_HINTS = {
+    "has no attribute 'estimator'": _ESTIMATOR_HINT,
+    "not available with Keras 3": "pip install tf_keras: it is the Keras 2 for which the code was written",
+}
+_LEGACY_KERAS = "TF_USE_LEGACY_KERAS"  # TensorFlow reads it when it first needs Keras
 
 
 class ModeKeys:
@@ -60,8 +67,9 @@ class RunConfig:
 
 
 def hint_for(error: Exception) -> str:
-    """Return what to do about an error in a user's module: which TensorFlow has what it wants, or where to look."""
-    return _HINT if isinstance(error, AttributeError) and _MISSING in str(error) else "tfs --debug shows where"
+    """Return what to do about an error in a user's module: which package has what it wants, or where to look."""
+    hints = (hint for words, hint in _HINTS.items() if isinstance(error, AttributeError) and words in str(error))
+    return next(hints, "tfs --debug shows where")
 
 
 @contextmanager
@@ -69,13 +77,17 @@ def estimator_names() -> Iterator[Any]:
     """Yield `tf.estimator`: the real one, or else the names above, which stand there until the block ends.
 
     They stand in for it as `tf.estimator` and `tf.compat.v1.estimator`. Any other of its names raises an AttributeError
-    that tells which TensorFlow has it.
+    that tells which TensorFlow has it. `tf.keras` and `tf.compat.v1.layers`, if nobody has used them yet, come from
+    `tf_keras` where that is installed.
     """
     import tensorflow as tf
 
     if hasattr(tf, "estimator"):
         yield tf.estimator
         return
+    legacy = _LEGACY_KERAS not in os.environ and importlib.util.find_spec("tf_keras") is not None
+    if legacy:
+        os.environ[_LEGACY_KERAS] = "1"
     places = (tf, tf.compat.v1, tf.compat.v2)
     names = _Names()
     for place in places:
@@ -85,6 +97,8 @@ def estimator_names() -> Iterator[Any]:
     finally:
         for place in places:
             del place.estimator
+        if legacy:
+            del os.environ[_LEGACY_KERAS]
 
 
 class _MissingNames(ModuleType):

@@ -3,6 +3,7 @@
 import re
 import sys
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ class _TrainedEstimator(Trained):
                 received.features, received.inputs, received.alternatives or None
             )
 
-        with tempfile.TemporaryDirectory(dir=directory) as base:
+        with tempfile.TemporaryDirectory(dir=directory) as base, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"`tf\.")  # what is deprecated: all of it
             try:
                 written = self.estimator.export_saved_model(
                     base, serving_input_receiver, checkpoint_path=self.checkpoint

@@ -1,6 +1,7 @@
 """The `model_fn` of a custom Estimator with its checkpoint; TensorFlow needs no `tf.estimator` for it."""
 
 import inspect
+import warnings
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,9 @@ class _ModelFunction(Trained):
         taken = inspect.signature(self.function).parameters
         arguments = {name: value for name, value in given.items() if name in taken}
         try:
-            spec = self.function(received.features, **arguments)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", r"`tf\.")  # what is deprecated: the whole function is
+                spec = self.function(received.features, **arguments)
         except Exception as error:
             raise TfsError(f"`{self.name}` failed: {first_line(error)}", hint_for(error)) from error
         if not all(hasattr(spec, name) for name in ("predictions", "export_outputs", "scaffold")):

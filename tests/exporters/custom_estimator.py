@@ -25,7 +25,8 @@ def _dense(inputs, units, name):
 
 def model_fn(features, labels, mode, params, config) -> tf.estimator.EstimatorSpec:
     inputs = tf1.feature_column.input_layer(features, params["feature_columns"])
-    logits = _dense(tf.nn.relu(_dense(inputs, params["hidden"], "hidden")), len(CLASSES), "logits")
+    hidden = tf1.layers.dense(inputs, params["hidden"], activation=tf.nn.relu, name="hidden")
+    logits = tf1.layers.dense(hidden, len(CLASSES), name="logits")
     if mode == tf.estimator.ModeKeys.PREDICT:
         scores = tf.nn.softmax(logits)
         classes = tf.tile(tf.constant([CLASSES]), [tf.shape(scores)[0], 1])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfs.exporters.estimator_names import RunConfig, estimator_names
+from tfs.exporters.estimator_names import RunConfig, estimator_names, hint_for
 from tfs.exporters.exporting import export
 from tfs.exporters.options import ExportOptions
 from tfs.exporters.sources.python_objects import load_object
@@ -33,7 +33,8 @@ def model_dir(tmp_path_factory):
         features, labels = load_object(_named("examples"))()
         params = load_object(_named("params"))()
         constants = {name: tf.constant(value) for name, value in features.items()}
-        spec = module(constants, tf.constant(labels), "train", params, RunConfig())
+        with pytest.warns(UserWarning, match=r"tf.layers.dense"):
+            spec = module(constants, tf.constant(labels), "train", params, RunConfig())
         saver = tf.compat.v1.train.Saver()
         with tf.compat.v1.Session() as session:
             session.run([tf.compat.v1.global_variables_initializer(), tf.compat.v1.tables_initializer()])
@@ -194,6 +195,12 @@ def test_a_canned_estimator_tells_which_tensorflow_has_it(tmp_path):
     with pytest.raises(TfsError, match=r"has no attribute 'estimator' .*tensorflow==2.15.\*") as refused:
         _export(ExportOptions(source=f"{made}:estimator"), tmp_path / "m")
     assert "\n" not in str(refused.value)
+
+
+def test_layers_that_keras_3_has_not_say_which_package_has_them():
+    refused = AttributeError("`dense` is not available with Keras 3.")  # as tf.compat.v1.layers says
+    assert hint_for(refused).startswith("pip install tf_keras")
+    assert hint_for(ValueError(*refused.args)) == "tfs --debug shows where"
 
 
 @pytest.mark.parametrize(
