@@ -19,8 +19,10 @@ def truncate(*, length: _Length, keep: Literal["start", "end"] = "start") -> Cal
 
 
 @step()
-def pad(*, length: _Length, value: int | float | str = 0, side: Literal["left", "right"] = "right") -> Any:
+def pad(*, length: _Length, value: int | float | str | None = None, side: Literal["left", "right"] = "right") -> Any:
     """Fill each row up to `length` values, at its left or right end: a dense tensor [n, length].
+
+    It is filled with `value`, or else with zeros or empty strings.
 
     Of a longer row the first `length` values stay; `truncate` before it keeps others.
     """
@@ -28,7 +30,7 @@ def pad(*, length: _Length, value: int | float | str = 0, side: Literal["left", 
 
     def filled(rows: Any) -> Any:
         rows = _ragged(rows)[:, :length]
-        filling = tf.constant(value, rows.dtype)
+        filling = tf.zeros([], rows.dtype) if value is None else tf.constant(value, rows.dtype)
         if side == "left":
             missing = length - rows.row_lengths()
             values = tf.fill([tf.reduce_sum(missing)], filling)
@@ -48,7 +50,7 @@ def join(*, separator: int | str | None = None, start: int | str | None = None, 
 
         def column(token: int | str) -> Any:
             one_each = tf.fill([rows[0].nrows(), 1], tf.constant(token, rows[0].dtype))
-            return tf.RaggedTensor.from_tensor(one_each, row_splits_dtype=rows[0].row_splits.dtype)
+            return tf.RaggedTensor.from_tensor(one_each)
 
         parts = [] if start is None else [column(start)]
         for number, one in enumerate(rows):
@@ -68,5 +70,5 @@ def _ragged(rows: Any) -> Any:
     import tensorflow as tf
 
     if isinstance(rows, tf.RaggedTensor):
-        return rows
+        return rows.with_row_splits_dtype(tf.int64)  # the parser of examples makes int32, tokenizers int64
     return tf.RaggedTensor.from_sparse(rows) if isinstance(rows, tf.SparseTensor) else tf.RaggedTensor.from_tensor(rows)

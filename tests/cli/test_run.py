@@ -5,8 +5,10 @@ import sys
 import time
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
+import yaml
 
 from tfs.savedmodel.reading import read_signatures
 from tfs.savedmodel.warmup import read_records
@@ -213,8 +215,10 @@ def test_the_recipes_of_the_project_are_valid_and_point_to_the_schema():
 
     recipes = sorted((_ROOT / "recipes").glob("*.yaml"))
     assert recipes
+    schema = jsonschema.Draft202012Validator(json.loads((_ROOT / "recipes/recipe.schema.json").read_text()))
     for recipe in recipes:
         read_recipe(recipe, [])
+        schema.validate(yaml.safe_load(recipe.read_text()))
         assert recipe.read_text().startswith("# yaml-language-server: $schema=recipe.schema.json\n")
 
 

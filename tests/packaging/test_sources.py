@@ -113,3 +113,15 @@ def test_no_path_of_one_machine_is_tracked():
         if match := paths.search(text):
             found[str(file.relative_to(ROOT))] = match[0]
     assert found == {}
+
+
+def test_no_file_holds_what_a_merge_has_left():
+    marks = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
+    found = []
+    for file in _tracked():
+        try:
+            if marks.search(file.read_text()):
+                found.append(str(file.relative_to(ROOT)))
+        except UnicodeDecodeError:
+            continue
+    assert found == []
