@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from tfs.exporters.options import ExportOptions
 from tfs.exporters.processing.registry import STEPS, Arguments
 from tfs.exporters.signature_spec import SignatureSpec
 
@@ -12,10 +13,13 @@ _PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 
 
 def _rows(head):
-    _, _, rest = _PAGE.partition(f"{head}\n")
-    lines = rest.splitlines()[1:]
-    table = lines[: next(number for number, line in enumerate(lines) if not line.startswith("|"))]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table]
+    """The rows of the tables that begin with this line of titles, as lists of cells."""
+    rows = []
+    for rest in _PAGE.split(f"{head}\n")[1:]:
+        lines = rest.splitlines()[1:]
+        table = lines[: next(number for number, line in enumerate(lines) if not line.startswith("|"))]
+        rows += [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table]
+    return rows
 
 
 def test_every_key_of_a_signature():
@@ -37,6 +41,12 @@ def test_the_steps_on_the_page_are_steps():
 
 
 def test_every_key_that_replaces_export_code_exists():
-    words = {word for row in _rows("| Code | Recipe |") for word in re.findall(r"`- (\w+):", row[1])}
-    assert words <= set(STEPS)
-    assert len(words) >= 8
+    rows = _rows("| Code | Recipe |")
+    assert all(len(row) == 2 for row in rows)
+    steps = {word for row in rows for word in re.findall(r"`- (\w+):", row[1])}
+    assert steps <= set(STEPS)
+    assert {"sentencepiece", "join", "pad", "class_names"} <= steps
+    keys = {word for row in rows for word in re.findall(r"`(\w+):(?!\d)", row[1])}
+    signatures = {"serving_default", "predict_images"}
+    known = {*SignatureSpec.model_fields, *ExportOptions.model_fields, "output", "version", "warmup"} | signatures
+    assert keys <= known
