@@ -1,5 +1,5 @@
 """`python -m tfs.cli` is the `tfs` command."""
 
-from tfs.cli.main import main
+from tfs.cli.start import main
 
 main()

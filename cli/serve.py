@@ -95,9 +95,6 @@ def _normalised(arg: str) -> str:
 
 
 def _serve(*, version: bool, **flags: Any) -> None:
-    from tfs.serve.huge_pages import restart_with_huge_pages
-
-    restart_with_huge_pages()
     from tfs.serve.log_lines import configure_logging
     from tfs.serve.process import serve_until_terminated
 
