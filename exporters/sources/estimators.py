@@ -10,7 +10,8 @@ from typing import Any
 
 from tfs.exporters.options import ExportOptions
 from tfs.exporters.serving_receiver import Receiver, receive
-from tfs.exporters.sources.model_functions import described_receiver, find_checkpoint, keep_wanted
+from tfs.exporters.sources.checkpoints import checkpoint_prefix
+from tfs.exporters.sources.own_signatures import described_receiver, keep_wanted, write_declared
 from tfs.exporters.sources.trained import DEFAULT_SIGNATURE, SourceKind, Trained
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.savedmodel.errors import TfsError
@@ -35,7 +36,7 @@ class Estimators(SourceKind):
     def wrap(self, found: Any, options: ExportOptions) -> Trained:  # noqa: D102
         receiver = described_receiver(options, f"the {_kind_of(found)}")
         if options.checkpoint is not None:
-            checkpoint = find_checkpoint(options.checkpoint)
+            checkpoint = checkpoint_prefix(str(options.checkpoint))
         elif (checkpoint := found.latest_checkpoint()) is None:
             raise TfsError(f"there is no checkpoint in `{found.model_dir}`", "train the Estimator before the export")
         return _TrainedEstimator(found, checkpoint, receiver)
@@ -48,6 +49,9 @@ class _TrainedEstimator(Trained):
     receiver: Receiver
 
     def write(self, directory: Path, options: ExportOptions) -> None:
+        write_declared(self._write, directory, options)
+
+    def _write(self, directory: Path, options: ExportOptions) -> None:
         import tensorflow as tf
 
         def serving_input_receiver() -> Any:

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from tfs.exporters.options import ExportOptions
 from tfs.exporters.signature_spec import SignatureSpec
+from tfs.exporters.sources.checkpoints import checkpoint_prefix, restore_variables
 from tfs.exporters.sources.saved_models import open_saved_model
 from tfs.exporters.sources.trained import SourceKind, Trained
 from tfs.exporters.suggestions import suggestion
@@ -125,17 +126,7 @@ def _restore(session: Any, path: Path, checkpoint: str) -> None:
     saver = tf.compat.v1.train.import_meta_graph(str(path), clear_devices=True)
     if saver is None:
         return  # the graph has no variables
-    try:
-        stored = dict(tf.train.list_variables(checkpoint))
-    except (ValueError, tf.errors.OpError) as error:
-        raise TfsError(f"there is no checkpoint `{checkpoint}`", "--weights names another") from error
-    for variable in tf.compat.v1.global_variables():
-        name, shape = variable.op.name, variable.shape.as_list()
-        if name not in stored:
-            raise TfsError(f"checkpoint `{checkpoint}` has no value for the variable `{name}` of `{path}`")
-        if shape != stored[name]:
-            raise TfsError(f"variable `{name}` is {stored[name]} in checkpoint `{checkpoint}` and {shape} in `{path}`")
-    saver.restore(session, checkpoint)
+    restore_variables(session, saver, checkpoint_prefix(checkpoint), f"--weights names the checkpoint of `{path}`")
 
 
 def _only_names_tensors(spec: SignatureSpec) -> bool:

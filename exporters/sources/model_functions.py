@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,15 @@ import yaml
 from tfs.exporters.estimator_names import ModeKeys, RunConfig, estimator_names, hint_for
 from tfs.exporters.options import ExportOptions
 from tfs.exporters.serving_receiver import ReceivedFeatures, Receiver, receive
+from tfs.exporters.sources.checkpoints import checkpoint_prefix, restore_variables, shapes_in
+from tfs.exporters.sources.own_signatures import described_receiver, keep_wanted, write_declared
 from tfs.exporters.sources.python_objects import call_factory, load_object
 from tfs.exporters.sources.trained import SourceKind, Trained
-from tfs.exporters.suggestions import suggestion
 from tfs.exporters.tensorflow_runtime import first_line, import_tensorflow
 from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.reading import SERVE_TAG
 
-__all__ = ["ModelFunctions", "described_receiver", "find_checkpoint", "keep_wanted"]
+__all__ = ["ModelFunctions"]
 
 
 class ModelFunctions(SourceKind):
@@ -34,59 +35,13 @@ class ModelFunctions(SourceKind):
         if options.checkpoint is None:
             raise UsageError(f"the model_fn `{name}` needs the checkpoint of its training", "give --checkpoint")
         import_tensorflow()
-        checkpoint = find_checkpoint(options.checkpoint)
+        checkpoint = checkpoint_prefix(str(options.checkpoint))
         with estimator_names():  # annotations and default values are evaluated while the modules load
             function = load_object(name)
             params = _parameters(options.params)
         if not callable(function):
             raise TfsError(f"`{name}` is no function")
         return _ModelFunction(function, name, checkpoint, params, receiver)
-
-
-def described_receiver(options: ExportOptions, source: str) -> Receiver:
-    """Return the receiver that the options describe for an Estimator, which a message calls `source`.
-
-    Raises:
-        UsageError: they describe none, or signatures, which an Estimator has by itself.
-    """
-    if options.receiver is None:
-        raise UsageError(f"{source} does not say what its features are", "describe them with --receiver")
-    if options.signatures:
-        raise UsageError(f"the signatures of {source} are its own export outputs", "leave `signatures` out")
-    return options.receiver
-
-
-def find_checkpoint(path: Path) -> str:
-    """Return the prefix of the latest checkpoint of a folder, or of the one that `path` is the prefix of.
-
-    Raises:
-        TfsError: there is none.
-    """
-    import tensorflow as tf
-
-    if not path.is_dir():
-        if not path.with_name(f"{path.name}.index").is_file():
-            raise TfsError(f"there is no checkpoint `{path}`", "name the folder of checkpoints or one without .index")
-        return str(path)
-    latest = tf.train.latest_checkpoint(str(path))
-    if latest is None:
-        raise TfsError(f"there is no checkpoint in `{path}`", "it is the model_dir of the training")
-    return str(latest)
-
-
-def keep_wanted(signatures: MutableMapping[str, Any], options: ExportOptions) -> None:
-    """Drop the signatures that the options do not keep.
-
-    Raises:
-        TfsError: there is none of a name that they keep.
-    """
-    if options.keep_signatures is None:
-        return
-    for name in options.keep_signatures:
-        if name not in signatures:
-            raise TfsError(f"the source has no signature `{name}`", suggestion(name, signatures))
-    for name in signatures.keys() - set(options.keep_signatures):
-        del signatures[name]
 
 
 @dataclass(frozen=True)
@@ -98,10 +53,13 @@ class _ModelFunction(Trained):
     receiver: Receiver
 
     def write(self, directory: Path, options: ExportOptions) -> None:
+        write_declared(self._write, directory, options)
+
+    def _write(self, directory: Path, options: ExportOptions) -> None:
         import tensorflow as tf
 
         with estimator_names(), tf.Graph().as_default():
-            if "global_step" in _shapes_in(self.checkpoint):
+            if "global_step" in shapes_in(self.checkpoint):
                 tf.compat.v1.train.create_global_step()
             received = receive(self.receiver)
             spec = self._call(received)
@@ -113,7 +71,7 @@ class _ModelFunction(Trained):
             if main_op is None:
                 main_op = tf.compat.v1.train.Scaffold.default_local_init_op()
             with tf.compat.v1.Session() as session:
-                self._restore(saver, session)
+                restore_variables(session, saver, self.checkpoint, "give the --params of the training")
                 builder = tf.compat.v1.saved_model.Builder(str(directory))
                 builder.add_meta_graph_and_variables(
                     session,
@@ -163,25 +121,6 @@ class _ModelFunction(Trained):
             )
         return signatures
 
-    def _restore(self, saver: Any, session: Any) -> None:
-        import tensorflow as tf
-
-        stored = _shapes_in(self.checkpoint)
-        wanted = {variable.op.name: variable.shape.as_list() for variable in tf.compat.v1.global_variables()}
-        for name, shape in wanted.items():  # a Saver takes values of another shape without a word
-            if name in stored and shape != stored[name]:
-                raise TfsError(
-                    f"variable `{name}` has shape {shape}, but {stored[name]} in checkpoint `{self.checkpoint}`",
-                    "give the --params of the training",
-                )
-        try:
-            saver.restore(session, self.checkpoint)
-        except (tf.errors.OpError, ValueError) as error:
-            if missing := sorted(wanted.keys() - stored.keys()):
-                names = ", ".join(f"`{name}`" for name in missing)
-                raise TfsError(f"checkpoint `{self.checkpoint}` has no values for {names}") from error
-            raise TfsError(f"checkpoint `{self.checkpoint}` cannot be restored: {first_line(error)}") from error
-
 
 def _parameters(given: str | dict[str, Any]) -> dict[str, Any]:
     try:
@@ -195,12 +134,3 @@ def _parameters(given: str | dict[str, Any]) -> dict[str, Any]:
     if not isinstance(params, dict):
         raise TfsError(f"`{given}` gives a {type(params).__name__}, not a dictionary of params")
     return params
-
-
-def _shapes_in(checkpoint: str) -> dict[str, list[int]]:
-    import tensorflow as tf
-
-    try:
-        return {name: list(shape) for name, shape in tf.train.list_variables(checkpoint)}
-    except (tf.errors.OpError, ValueError) as error:
-        raise TfsError(f"checkpoint `{checkpoint}` cannot be read: {first_line(error)}") from error

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tfs.exporters.sources.checkpoints import checkpoint_prefix
 from tfs.exporters.tensorflow_runtime import first_line
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import trackable_object_graph_pb2
 
-__all__ = ["checkpoint_prefix", "load_weights"]
+__all__ = ["load_weights"]
 
 _HDF5_SUFFIXES = (".h5", ".hdf5", ".keras")
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -33,22 +34,6 @@ def load_weights(model: Any, weights: str, variables: list[Any]) -> None:
         _load_hdf5(model, weights, variables)
     else:
         _restore(model, checkpoint_prefix(weights), variables)
-
-
-def checkpoint_prefix(weights: str) -> str:
-    """Return the common beginning of the files of a checkpoint, of the latest one if a folder is named.
-
-    Raises:
-        TfsError: there is no checkpoint.
-    """
-    import tensorflow as tf
-
-    prefix = weights.removesuffix(".index")
-    if Path(weights).is_dir():
-        prefix = tf.train.latest_checkpoint(weights) or ""
-    if not Path(f"{prefix}.index").is_file():
-        raise TfsError(f"--weights `{weights}` is no checkpoint and no .h5 file", "name it without .index")
-    return prefix
 
 
 def _load_hdf5(model: Any, weights: str, variables: list[Any]) -> None:

@@ -134,6 +134,18 @@ def test_a_classifier_on_tensors_has_a_default_signature_too(trained, tmp_path):
     }
 
 
+def test_declared_signatures_stand_around_those_of_an_estimator(trained, published, tmp_path):
+    import estimators
+
+    declared = {"of": "raw:predict", "inputs": {"l": "length", "w": "width"}, "outputs": {"p": "probabilities"}}
+    exported = _export("classifier", _RECEIVERS["classifier"], tmp_path, signatures={"short": declared})
+    assert set(exported.signatures) == {*_METHODS["classifier"], "short"}
+    features, _ = estimators.data("classifier")
+    given = [features["length"][:, None], features["width"][:, None]]
+    answered, expected = _ask(exported, "short", *given), _ask(published["classifier"], "raw:predict", *given)
+    np.testing.assert_allclose(answered["p"], expected["probabilities"], atol=1e-6)
+
+
 def test_only_the_signatures_that_are_kept_are_published(trained, tmp_path):
     exported = _export("classifier", _RECEIVERS["classifier"], tmp_path, keep_signatures=["raw:predict"], tags=["mine"])
     assert list(exported.signatures) == ["raw:predict"]
