@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tfs.exporters.options import ExportOptions
 from tfs.savedmodel.errors import TfsError, UsageError
@@ -47,11 +47,29 @@ class OptimizeStage(_Section):
 
 
 class WarmupStage(_Section):
-    """Options of `tfs warmup`; without data the records are generated."""
+    """Options of `tfs warmup`; without data or a log the records are generated."""
 
-    data: Path | None = Field(default=None, description="JSON lines (.jsonl) or arrays by input name (.npz).")
-    signature: str = Field(default="serving_default", description="The signature, where the data names none.")
+    data: Path | None = Field(
+        default=None, description="JSON lines (.jsonl), arrays by input name (.npz) or tf.Examples (.tfrecord)."
+    )
+    from_log: str | list[str] | None = Field(
+        default=None, description="Request log of a server: its filename_prefix, or files of it."
+    )
+    signature: str | None = Field(
+        default=None,
+        description="The signature, where the data names none; left out: serving_default, and every one where inputs "
+        "are generated.",
+    )
     records: int | None = Field(default=None, ge=1, le=1000, description="At most this many records.")
+    batching_parameters_file: Path | None = Field(
+        default=None, description="The server's; adds a record of each batch size that it allows."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "WarmupStage":
+        if self.from_log and (self.data or self.batching_parameters_file):
+            raise ValueError("from_log stands alone, without data and batching_parameters_file")
+        return self
 
 
 class Recipe(_Section):
@@ -83,6 +101,7 @@ class RecipeResult(_Section):
     version: int
     optimized: dict[str, Any] | None
     warmup_records: int | None
+    warmup_notes: list[str]
     inspection: Inspection
 
 
@@ -180,14 +199,19 @@ def run_recipe(recipe: Recipe, progress: Callable[[str, int, int], None]) -> Rec
         progress(_STAGES[1], 1, len(_STAGES))
         finished, optimized = _optimize(recipe.optimize, exported, Path(scratch))
         progress(_STAGES[2], 2, len(_STAGES))
-        records = _warm_up(recipe.warmup, finished)
+        records, notes = _warm_up(recipe.warmup, finished)
         progress(_STAGES[3], 3, len(_STAGES))
         inspection = _inspect(finished)
         if recipe.export.as_text:
             write_as_text(finished)
         shutil.copytree(finished, staged.directory, dirs_exist_ok=True)
     return RecipeResult(
-        path=staged.path, version=staged.number, optimized=optimized, warmup_records=records, inspection=inspection
+        path=staged.path,
+        version=staged.number,
+        optimized=optimized,
+        warmup_records=records,
+        warmup_notes=notes,
+        inspection=inspection,
     )
 
 
@@ -205,12 +229,21 @@ def _optimize(stage: OptimizeStage | None, exported: Path, scratch: Path) -> tup
     }
 
 
-def _warm_up(stage: WarmupStage | None, version: Path) -> int | None:
+def _warm_up(stage: WarmupStage | None, version: Path) -> tuple[int | None, list[str]]:
+    """Write the records, each of which is run first; return how many, and what was left out of a log."""
     if stage is None:
-        return None
+        return None, []
+    from tfs.savedmodel.warmup_log import add_warmup_from_log
     from tfs.savedmodel.warmup_sources import Selection, add_warmup
+    from tfs.serve.warmup_trial import batch_sizes_of, trial_of
 
-    return add_warmup(version, stage.data, Selection(stage.signature, stage.records))
+    check = trial_of(version, stage.batching_parameters_file)
+    if stage.from_log:
+        sources = [stage.from_log] if isinstance(stage.from_log, str) else stage.from_log
+        found = add_warmup_from_log(version, sources, records=stage.records, check=check)
+        return found.count, found.notes
+    sizes = tuple(batch_sizes_of(stage.batching_parameters_file)) if stage.batching_parameters_file else ()
+    return add_warmup(version, stage.data, Selection(stage.signature, stage.records, sizes), check=check), []
 
 
 def _inspect(version: Path) -> Inspection:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfs.cli.console import out, print_json, progress
+from tfs.cli.console import err, out, print_json, progress
 
 if TYPE_CHECKING:
     from tfs.cli.recipe import RecipeResult
@@ -52,6 +52,8 @@ def _run(
     checked = read_recipe(recipe, changes or [])
     with progress(str(recipe)) as advance:
         result = run_recipe(checked, advance)
+    for note in result.warmup_notes:
+        err().print(f"warning: {note}", markup=False)
     if json:
         print_json(result.model_dump(mode="json"))
     else:

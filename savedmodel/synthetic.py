@@ -45,8 +45,9 @@ def generate(
     if not known.examples and sum(info.dtype == "string" for info in signature.inputs.values()) != 1:
         # Where they could not be traced, examples come in the one input that holds strings.
         known = replace(known, features={})
+    words = _Words(random, known.words, leading=seed == 0)
     return {
-        alias: _values(random, alias, info, _shape(info.shape, batch_size), known)
+        alias: _values(random, alias, info, _shape(info.shape, batch_size), known, words)
         for alias, info in signature.inputs.items()
     }
 
@@ -54,11 +55,39 @@ def generate(
 def generate_examples(hints: InputHints, count: int, seed: int) -> list[Any]:
     """Return so many `tf.train.Example` protos with the features that a model parses."""
     random = np.random.default_rng(seed)
-    return [_example(random, hints.features, hints.words) for _ in range(count)]
+    words = _Words(random, hints.words, leading=seed == 0)
+    return [_example(random, hints.features, words) for _ in range(count)]
 
 
-def _values(
-    random: np.random.Generator, alias: str, info: TensorInfo, shape: tuple[int, ...], hints: InputHints
+class _Words:
+    """Words and nonsense; three of four are of the vocabulary, if there is one.
+
+    With `leading` the first element of each tensor is a word that most vocabularies have. That is for the first of
+    several requests: the others of a single row would all be the same.
+    """
+
+    def __init__(self, random: np.random.Generator, vocabulary: tuple[bytes, ...], *, leading: bool) -> None:
+        self._random = random
+        self._vocabulary = vocabulary
+        self._leading = leading
+
+    def fill(self, shape: tuple[int, ...]) -> np.ndarray:
+        values = np.empty(int(np.prod(shape)), dtype=object)
+        for index in range(len(values)):
+            known = self._vocabulary and self._random.random() < _SHARE_OF_VOCABULARY
+            words = self._vocabulary if known else _WORDS
+            first = self._leading and index == 0
+            values[index] = words[0] if first else words[self._random.integers(len(words))]
+        return values.reshape(shape)
+
+
+def _values(  # noqa: PLR0913, PLR0917  what there is to know of an input
+    random: np.random.Generator,
+    alias: str,
+    info: TensorInfo,
+    shape: tuple[int, ...],
+    hints: InputHints,
+    words: _Words,
 ) -> np.ndarray:
     if info.components:
         raise TfsError(f"input `{alias}` is sparse or composite: no values can be generated for it", "give data")
@@ -66,7 +95,7 @@ def _values(
     placeholder = info.name.split(":")[0]
     if info.dtype == "string":
         features = hints.examples.get(placeholder, {}) if hints.examples else hints.features
-        return _examples(random, shape, features, hints.words) if features else _strings(random, shape, hints.words)
+        return _examples(random, shape, features, words) if features else words.fill(shape)
     if dtype.kind in "iu" and (ids := hints.id_ranges.get(placeholder, 0)):
         return random.integers(0, min(ids, np.iinfo(dtype.name).max), size=shape).astype(dtype)
     if dtype.kind in "iub":
@@ -91,27 +120,14 @@ def _zeros_and_ones(random: np.random.Generator, shape: tuple[int, ...]) -> np.n
     return flat.reshape(shape)
 
 
-def _strings(random: np.random.Generator, shape: tuple[int, ...], vocabulary: tuple[bytes, ...]) -> np.ndarray:
-    """Fill a tensor with words; three of four are of the vocabulary, if there is one."""
+def _examples(random: np.random.Generator, shape: tuple[int, ...], features: _Features, words: _Words) -> np.ndarray:
     values = np.empty(int(np.prod(shape)), dtype=object)
     for index in range(len(values)):
-        known = vocabulary and random.random() < _SHARE_OF_VOCABULARY
-        words = vocabulary if known else _WORDS
-        # The first element is a word that most vocabularies have.
-        values[index] = words[0] if index == 0 else words[random.integers(len(words))]
+        values[index] = _example(random, features, words).SerializeToString()
     return values.reshape(shape)
 
 
-def _examples(
-    random: np.random.Generator, shape: tuple[int, ...], features: _Features, vocabulary: tuple[bytes, ...]
-) -> np.ndarray:
-    values = np.empty(int(np.prod(shape)), dtype=object)
-    for index in range(len(values)):
-        values[index] = _example(random, features, vocabulary).SerializeToString()
-    return values.reshape(shape)
-
-
-def _example(random: np.random.Generator, features: _Features, vocabulary: tuple[bytes, ...]) -> Any:
+def _example(random: np.random.Generator, features: _Features, words: _Words) -> Any:
     example = example_pb2.Example()
     for key, feature in sorted(features.items()):
         size = 1 if feature.size is None else feature.size
@@ -121,5 +137,5 @@ def _example(random: np.random.Generator, features: _Features, vocabulary: tuple
         elif feature.dtype == _INT64:
             values.int64_list.value.extend(random.integers(0, 2, size=size).tolist())
         else:
-            values.bytes_list.value.extend(_strings(random, (size,), vocabulary).tolist())
+            values.bytes_list.value.extend(words.fill((size,)).tolist())
     return example

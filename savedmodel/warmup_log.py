@@ -51,10 +51,12 @@ def add_warmup_from_log(
 ) -> LogRecords:
     """Write the requests of a log, without their replies, as the warm-up records of the version in `directory`.
 
+    What was asked several times is written once: a repetition warms nothing up.
+
     Args:
         directory: a version directory.
         sources: as `log_files` takes them.
-        records: use the first so many that fit the model; 1000, which is the most that a server takes, if None.
+        records: use the first so many different ones that fit the model; if None 1000, the most that a server takes.
         append: keep the records that are there already, in place of replacing them.
         check: as `write_records` takes it.
 
@@ -63,7 +65,10 @@ def add_warmup_from_log(
     """
     model = _Model.read(directory)
     limit = MAX_RECORDS if records is None else records
-    found: list[Any] = []
+    found: dict[bytes, Any] = {}
+    kept_already = {
+        log.SerializeToString(deterministic=True): log for log in (read_records(directory) if append else ())
+    }
     left_out = _LeftOut()
     notes: list[str] = []
     for place, log in _logs(log_files(sources), notes):
@@ -77,16 +82,19 @@ def add_warmup_from_log(
         except TfsError as error:
             left_out.add(f"{place}: {error}")
             continue
+        kept = prediction_log_pb2.PredictionLog()
+        getattr(kept, kind).request.CopyFrom(request)
+        serialized = kept.SerializeToString(deterministic=True)
+        if serialized in found:
+            continue
         if len(found) == limit:
             notes.append(f"the log has more records, the first {limit} are used")
             break
-        kept = prediction_log_pb2.PredictionLog()
-        getattr(kept, kind).request.CopyFrom(request)
-        found.append(kept)
+        found[serialized] = kept
     notes += left_out.notes()
     if not found:
         raise TfsError(f"the log has no record for `{directory}`", "; ".join(notes) or "it is empty")
-    write_records(directory, [*(read_records(directory) if append else ()), *found], check)
+    write_records(directory, (kept_already | found).values(), check)
     return LogRecords(len(found), notes)
 
 

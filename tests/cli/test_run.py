@@ -54,7 +54,7 @@ def published(tfs, model_file, tmp_path_factory):
 
 def test_json_has_every_key(published):
     result, _ = published
-    assert list(result) == ["path", "version", "optimized", "warmup_records", "inspection"]
+    assert list(result) == ["path", "version", "optimized", "warmup_records", "warmup_notes", "inspection"]
     assert list(result["optimized"]) == [
         *("transforms", "nodes", "bytes", "before", "after", "variables", "passes", "verification", "seconds")
     ]
@@ -122,6 +122,7 @@ def test_stages_that_are_null_are_skipped(tfs, folder):
         "version": 1,
         "optimized": None,
         "warmup_records": None,
+        "warmup_notes": [],
     }
     assert (folder / "models/digits/1/variables/variables.index").is_file()
 
@@ -200,6 +201,50 @@ def test_a_stage_can_be_set_that_the_file_leaves_empty(tfs, folder):
     done = tfs("run", "digits.yaml", "--set", "warmup.records=1001", cwd=folder)
     assert done.returncode == 2
     assert "key `warmup.records`: Input should be less than or equal to 1000" in done.stderr
+
+
+def test_the_warm_up_can_come_from_a_log(tfs, folder):
+    from tfs.savedmodel.protos import prediction_log_pb2
+    from tfs.savedmodel.tensors import proto_from_array
+    from tfs.savedmodel.tfrecord import write_tfrecord
+
+    logs = []
+    for value in (0.5, 0.5, 1.0):
+        log = prediction_log_pb2.PredictionLog()
+        array = np.full((1, 8, 8, 1), value, np.float32)
+        log.predict_log.request.inputs["images"].CopyFrom(proto_from_array(array))
+        logs.append(log.SerializeToString())
+    unfit = prediction_log_pb2.PredictionLog()
+    unfit.predict_log.request.model_spec.signature_name = "gone"
+    with (folder / "log.1.tfrecord").open("wb") as stream:
+        write_tfrecord(stream, [*logs, unfit.SerializeToString()])
+    changes = ["--set", "optimize=null", "--set", "warmup={from_log: log}"]
+    done = tfs("run", "digits.yaml", "--json", *changes, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["warmup_records"] == 2
+    assert result["warmup_notes"][0].startswith("1 record(s) do not fit the model")
+    assert done.stderr.startswith("warning: 1 record(s) do not fit")
+    done = tfs("run", "digits.yaml", "--set", "warmup.from_log=log", cwd=folder)
+    assert done.returncode == 2
+    assert "key `warmup`: from_log stands alone" in done.stderr
+
+
+def test_a_record_that_does_not_run_publishes_nothing(tfs, folder):
+    with (folder / "digits_model.py").open("a") as file:
+        file.write(
+            "\ndef picky(model):\n"
+            "    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name='x')])\n"
+            "    def serve(x):\n"
+            "        with tf.control_dependencies([tf.debugging.assert_greater(x, 2.0)]):\n"
+            "            return {'y': tf.identity(x)}\n"
+            "    return serve\n"
+        )
+    signature = "export.signatures={serving_default: 'digits_model.py:picky'}"
+    done = tfs("run", "digits.yaml", "--set", signature, "--set", "optimize=null", "--set", "warmup={}", cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "record 1 does not run" in done.stderr, done.stderr
+    assert not (folder / "models").exists()
 
 
 def test_the_published_schema_is_that_of_this_version(tfs):

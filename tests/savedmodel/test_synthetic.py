@@ -50,6 +50,12 @@ def test_strings_are_bytes_of_several_kinds():
     assert b"the" in values
 
 
+def test_strings_of_one_row_differ_between_requests():
+    rows = [_one("string", (None,), batch_size=1, seed=seed)[0] for seed in range(10)]
+    assert len(set(rows)) >= 4
+    assert rows[0] == b"the"
+
+
 def test_the_seed_decides():
     assert _one("float32", (None, 3)).tolist() == _one("float32", (None, 3)).tolist()
     assert _one("float32", (None, 3)).tolist() != _one("float32", (None, 3), seed=1).tolist()

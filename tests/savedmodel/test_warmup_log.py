@@ -10,7 +10,7 @@ from tfs.savedmodel.protos import example_pb2, prediction_log_pb2
 from tfs.savedmodel.tensors import proto_from_array
 from tfs.savedmodel.tfrecord import write_tfrecord
 from tfs.savedmodel.warmup import read_records
-from tfs.savedmodel.warmup_log import add_warmup_from_log, log_files
+from tfs.savedmodel.warmup_log import LogRecords, add_warmup_from_log, log_files
 
 STAMPS = ("20261120T170000.000000Z", "20261120T170000.000001Z")
 
@@ -94,6 +94,14 @@ def test_what_the_model_cannot_answer_is_left_out_and_told(version, tmp_path):
         add_warmup_from_log(version, [str(write(tmp_path / "log", output))])
 
 
+def test_what_was_asked_several_times_is_kept_once(version, tmp_path):
+    file = write(tmp_path / "log", predict(x=X), predict(x=X), predict(x=X + 1), predict(x=X))
+    assert add_warmup_from_log(version, [str(file)], records=2) == LogRecords(2, [])
+    add_warmup_from_log(version, [str(file)], append=True)
+    asked = [log.predict_log.request for log in read_records(version)]
+    assert asked == [predict(x=X).predict_log.request, predict(x=X + 1).predict_log.request]
+
+
 def test_session_runs_are_left_out_and_told(version, tmp_path):
     file = write(tmp_path / "log", other("session_run_log"), predict(x=X), other("session_run_log"))
     result = add_warmup_from_log(version, [str(file)])
@@ -101,12 +109,17 @@ def test_session_runs_are_left_out_and_told(version, tmp_path):
 
 
 def test_the_first_thousand_records_are_used(version, tmp_path):
-    file = write(tmp_path / "log", *[predict(x=X)] * 1001)
+    file = write(tmp_path / "log", *(predict(x=X + number) for number in range(1001)))
     result = add_warmup_from_log(version, [str(file)])
     assert (result.count, result.notes) == (1000, ["the log has more records, the first 1000 are used"])
     assert add_warmup_from_log(version, [str(file)], records=7).count == 7
     assert len(read_records(version)) == 7
-    assert add_warmup_from_log(version, [str(write(tmp_path / "log", *[predict(x=X)] * 1000))]).notes == []
+    assert (
+        add_warmup_from_log(
+            version, [str(write(tmp_path / "log", *(predict(x=X + number) for number in range(1000))))]
+        ).notes
+        == []
+    )
 
 
 def test_a_file_that_is_cut_off_gives_what_is_whole(version, tmp_path):
