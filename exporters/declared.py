@@ -63,18 +63,25 @@ class _ModelFunction:
 
         self._where = where
         self._function = function
-        self.inputs = {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
+        # Arguments that are no tensors have kept their values since the trace.
+        arguments = tf.nest.flatten(function.structured_input_signature)
+        self.inputs = {spec.name: spec for spec in arguments if isinstance(spec, tf.TensorSpec)}
+        for other in arguments:
+            if isinstance(other, tf.TypeSpec) and not isinstance(other, tf.TensorSpec):
+                raise TfsError(
+                    f"{where}: the model's function takes a {other.value_type.__name__}, servers have dense tensors only",
+                    "start from a `function` that takes dense ones",
+                )
 
     def __call__(self, values: Values, sources: Mapping[str, str]) -> Values:
         """Return the outputs by name; each input gets the value of its name in `sources`."""
         import tensorflow as tf
 
-        given = [
-            _fitted(f"{self._where}: `{sources[name]}`", self._value(values, sources[name], name), spec)
+        given = {
+            name: _fitted(f"{self._where}: `{sources[name]}`", self._value(values, sources[name], name), spec)
             for name, spec in self.inputs.items()
-        ]
-        positional, named = tf.nest.pack_sequence_as(self._function.structured_input_signature, given)
-        outputs = self._function(*positional, **named)
+        }
+        outputs = self._function(**given)  # whatever structure they have in Python
         if isinstance(outputs, dict):
             return {str(name): tensor for name, tensor in outputs.items()}
         # As tf.saved_model.save names them.

@@ -40,3 +40,19 @@ def doubled(model):
         return {"twice": 2 * model({"age": age, "cities": tf.ones([tf.shape(age)[0], 3], tf.int32)})["price"]}
 
     return serve
+
+
+def with_python_arguments(model):
+    """A function that was traced with Python values among its arguments: in place, by keyword, by default."""
+
+    @tf.function
+    def serve(guest, factor, *, flag, halve=len):
+        price = factor * model({"age": guest["age"], "cities": guest["cities"]})["price"]
+        return [price, price if flag else -price, tf.constant([[float(halve("ab"))]])]
+
+    age, cities = tf.TensorSpec([None, 1], tf.float32, "age"), tf.TensorSpec([None, 3], tf.int32, "cities")
+    return serve.get_concrete_function({"age": age, "cities": cities}, 3.0, flag=False)
+
+
+def ragged(model):
+    return tf.function(lambda x: {"n": x.row_lengths()}, input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)])

@@ -52,6 +52,7 @@ named:
   inputs: {age: , names: {dtype: string, shape: [null, 3]}}
   preprocess: ["MODELS:Cities", "MODELS:half_age"]
 doubled: {function: "MODELS:doubled", inputs: {a: age}, outputs: {t: twice}}
+tripled: {function: "MODELS:with_python_arguments", outputs: {thrice: output_0, minus: output_1}}
 """
 
 
@@ -138,6 +139,7 @@ def test_names_dtypes_and_shapes_are_those_of_the_declaration(version):
         "halved": ("predict", {"age": age, "cities": cities}, {"scores": scores, "price": price}),
         "named": ("predict", {"age": age, "names": ("string", (None, 3))}, {"scores": scores, "price": price}),
         "doubled": ("predict", {"a": age}, {"t": price}),
+        "tripled": ("predict", {"age": age, "cities": cities}, {"thrice": price, "minus": price}),
     }
 
 
@@ -175,6 +177,12 @@ def test_own_functions_are_part_of_the_graph_with_their_tables(ask, model):
     np.testing.assert_allclose(named["scores"], expected["scores"], rtol=1e-5)
     doubled = ask("doubled", a=[[3.0]])
     np.testing.assert_allclose(doubled["t"], 2 * model([[3.0]], [[1, 1, 1]])["price"], rtol=1e-5)
+
+
+def test_a_concrete_function_keeps_the_python_values_it_was_traced_with(ask, model):
+    expected = 3 * model([[2.0]], [[1, 2, 3]])["price"]
+    tripled = ask("tripled", age=[[2.0]], cities=[[1, 2, 3]])
+    np.testing.assert_allclose([tripled["thrice"], tripled["minus"]], [expected, -expected], rtol=1e-5)
 
 
 def test_the_label_file_is_an_asset(version):
@@ -217,6 +225,7 @@ _AGE = "features: {age: {shape: [1]}, cities: {dtype: int32, shape: [3]}}"
             "label file `none.txt` cannot be read: No such file or directory",
         ),
         ("{postprocess: [{top_k: {of: scores, k: 4}}]}", "step `top_k`: there are no 4 best of 3 columns"),
+        ("{function: 'MODELS:ragged', batch_size: 2}", "the model's function takes a RaggedTensor, servers have dense"),
         ("{of: other}", "the model has no signature `other` (there is: serving_default)"),
     ],
 )
