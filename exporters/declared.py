@@ -68,8 +68,9 @@ class _ModelFunction:
         self.inputs = {spec.name: spec for spec in arguments if isinstance(spec, tf.TensorSpec)}
         for other in arguments:
             if isinstance(other, tf.TypeSpec) and not isinstance(other, tf.TensorSpec):
+                kind = other.value_type.__name__
                 raise TfsError(
-                    f"{where}: the model's function takes a {other.value_type.__name__}, servers have dense tensors only",
+                    f"{where}: the model's function takes a {kind}, servers have dense inputs only",
                     "start from a `function` that takes dense ones",
                 )
 
