@@ -3,8 +3,10 @@
 Nothing here or in a subcommand's module imports TensorFlow, numpy or pydantic at the top: `tfs --help` answers at once.
 """
 
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -52,6 +54,8 @@ for _name in _COMMANDS:
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one line on stderr and exit code 1 or 2."""
+    # So that what a command has begun to write goes as it does on Ctrl-C; `tfs serve` has a handler of its own.
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         # Not standalone, so that what Typer has to complain about arrives here too; Ctrl-C comes back as 130.
         sys.exit(app(prog_name="tfs", standalone_mode=False))
@@ -63,6 +67,11 @@ def main() -> None:
         _fail(_usage_message(error), error.exit_code)
     except typer.Abort:
         _fail("aborted", 1)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the tidying
+    sys.exit(128 + number)
 
 
 def _usage_message(error: typer.TyperException) -> str:

@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 
 def test_the_result_is_json_on_stdout_and_nothing_on_stderr(tfs, model_file, tmp_path):
     done = tfs("export", "digits_model:digits", "--output", tmp_path / "m", "--json", cwd=model_file.parent)
@@ -132,3 +134,76 @@ def test_a_declaration_that_does_not_fit_is_one_line(tfs, model_file, tmp_path):
         "(float32) (say under `features` what to parse out of them)\n"
     )
     assert not (tmp_path / "m").exists()
+
+
+_MODULE = """
+import tensorflow as tf
+
+class Line(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.slope = tf.Variable(0.5)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def at(self, x):
+        return {"y": self.slope * x + 2.0}
+
+    @tf.function
+    def open(self, x):
+        return x
+
+def untraced(model):
+    return model.open
+
+"""
+_RECIPE = """\
+output: lines
+version: 7
+export:
+  source: line.py:Line
+  signatures:
+    renamed: {of: serving_default, inputs: {a: x}, outputs: {b: y}}
+"""
+
+
+@pytest.fixture
+def line(tmp_path):
+    """A folder with the module line.py and a recipe for it."""
+    (tmp_path / "line.py").write_text(_MODULE)
+    (tmp_path / "line.yaml").write_text(_RECIPE)
+    return tmp_path
+
+
+def test_a_recipe_fills_in_what_the_flags_leave_out(tfs, line):
+    flags = ["--signature", "other=x -> doubled=y", "--version", "8", "--tags", "serve,line"]
+    done = tfs("export", "--recipe", "line.yaml", *flags, "--json", cwd=line)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["path"], result["version"]) == ("lines/8", 8)
+    aliases = {name: (list(one["inputs"]), list(one["outputs"])) for name, one in result["signatures"].items()}
+    assert aliases == {
+        "other": (["x"], ["doubled"]),
+        "renamed": (["a"], ["b"]),
+        "serving_default": (["x"], ["y"]),
+    }
+    again = tfs("export", "line.py:Line", "-o", "lines", "--version", "8", "--overwrite", "--as-text", cwd=line)
+    assert again.returncode == 0, again.stderr
+    assert (line / "lines/8/saved_model.pbtxt").is_file()
+    assert [path.name for path in (line / "lines").iterdir()] == ["8"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.keras"], "`none.keras` does not exist or is no file"),
+        (["line.py:Line", "--signature", "s=line.py:untraced"], "signature `s` cannot be traced: "),
+        (["line.py:Line", "--signature", "s=z -> y"], "signature `s`: the model has no input `z`"),
+        (["line.py:Line", "--weights", "none"], "--weights `none` is no checkpoint and no .h5 file"),
+    ],
+)
+def test_bad_input_is_one_line_and_publishes_nothing(tfs, line, arguments, message):
+    done = tfs("export", *arguments, "-o", "lines", cwd=line)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {message}")
+    assert done.stderr.count("\n") == 1
+    assert not (line / "lines").exists()

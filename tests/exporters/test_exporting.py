@@ -156,6 +156,21 @@ def test_a_source_without_a_model_is_named_and_nothing_is_written(tmp_path, sour
     assert _entries(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("source", "options", "words"),
+    [
+        ("silent", {}, "the Module has no tf.function with an input_signature"),
+        ("Scaler", {"keep_signatures": ["scale"]}, "the source has no signature `scale`"),
+        ("Scaler", {"signatures": {"s": {"inputs": {"z": None}}}}, "signature `s`: the model has no input `z`"),
+        ("Scaler", {"signatures": {"s": {"outputs": {"z": None}}}}, "signature `s`: there is no output `z`"),
+    ],
+)
+def test_names_that_the_model_does_not_have(tmp_path, source, options, words):
+    with pytest.raises(TfsError, match=words):
+        _export(_source(source), tmp_path / "m", **options)
+    assert _entries(tmp_path) == []
+
+
 @pytest.mark.parametrize("source", ["model.onnx", "models", ":model"])
 def test_a_source_of_another_form_is_wrong_usage(tmp_path, source):
     with pytest.raises(UsageError):

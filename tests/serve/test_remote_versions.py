@@ -139,3 +139,42 @@ def test_a_bucket_that_is_not_there_ends_the_start(start: Callable[..., RunningS
     assert server.exit_code() == 1
     assert server.lines[-1].startswith("error: cannot list the base path `s3://nobucket/m`: there is nothing")
     assert "Traceback" not in server.log
+
+
+def test_exports_appear_in_the_bucket_with_the_graph_last(
+    s3: S3, models: Models, start: Callable[..., RunningServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def export(source: Path, *flags: str) -> tuple[int, str, str]:
+        command = [sys.executable, "-m", "tfs.cli", "export", str(source), "-o", "s3://models/exported", *flags]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        return done.returncode, done.stdout.split(" ")[0], done.stderr
+
+    begin = len(s3.lines)
+    assert export(models.half_plus_two) == (0, "s3://models/exported/1", "")
+    written = re.findall(r'"PUT /models/exported/1/(\S+) HTTP', "".join(s3.lines[begin:]))
+    assert len(written) >= 4
+    assert [name for name in written if name.startswith("saved_model")] == written[-1:]
+    server = start("models/exported").wait_until_ready()
+    assert server.predict("m", 2.0) == (1, 3.0)
+
+    refused = "error: `s3://models/exported/1` exists already (another --version, or --overwrite)\n"
+    assert export(models.half_plus_three, "--version", "1") == (1, "", refused)
+    assert export(models.half_plus_three) == (0, "s3://models/exported/2", "")
+    server.wait_for_states("m", {2: AVAILABLE, 1: END})
+    assert server.predict("m", 2.0) == (2, 4.0)
+    assert server.stop() == 0
+
+
+def test_an_export_to_a_bucket_that_is_not_there_is_told(
+    s3: S3, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-m", "tfs.cli", "export", str(models.half_plus_two), "-o", "s3://nobucket/m"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: cannot list `s3://nobucket/m`: ")
+    assert done.stderr.count("\n") == 1
