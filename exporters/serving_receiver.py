@@ -10,7 +10,7 @@ from tfs.exporters.feature_spec import Feature, convert_features, parsing_dictio
 from tfs.exporters.sources.python_objects import call_factory, load_object
 from tfs.savedmodel.errors import TfsError
 
-__all__ = ["ReceivedFeatures", "Receiver", "receive"]
+__all__ = ["ReceivedFeatures", "Receiver", "check_all_read", "receive"]
 
 _EXAMPLES = "examples"  # the name of the input and the placeholder that tf.estimator's own receivers have
 _PLACEHOLDER = "input_example_tensor"
@@ -82,6 +82,26 @@ def receive(receiver: Receiver) -> ReceivedFeatures:
         for name, (_, shape) in _dense(parsers, receiver).items()
     }
     return ReceivedFeatures(raw, {_EXAMPLES: serialized}, {_RAW: raw})
+
+
+def check_all_read(receiver: Receiver, received: ReceivedFeatures, signatures: Mapping[str, Any]) -> None:
+    """Check that the model reads each feature that the receiver names.
+
+    Args:
+        receiver: the description.
+        received: what the model has got.
+        signatures: the SignatureDefs that came out of it; a feature may be an output as it is.
+
+    Raises:
+        TfsError: a feature is not read, as one whose name is misspelt.
+    """
+    import tensorflow as tf
+
+    outputs = {info.name for signature in signatures.values() for info in signature.outputs.values()}
+    for name in receiver.features:
+        parts = tf.nest.flatten(received.features[name], expand_composites=True)
+        if not any(part.consumers() or part.name in outputs for part in parts):
+            raise TfsError(f"the model does not read the feature `{name}`", "leave it out of the receiver")
 
 
 def _parsers_of_columns(name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfs.exporters.options import ExportOptions
-from tfs.exporters.serving_receiver import Receiver, receive
+from tfs.exporters.serving_receiver import ReceivedFeatures, Receiver, check_all_read, receive
 from tfs.exporters.sources.checkpoints import checkpoint_prefix
 from tfs.exporters.sources.own_signatures import described_receiver, keep_wanted, write_declared
 from tfs.exporters.sources.trained import DEFAULT_SIGNATURE, SourceKind, Trained
@@ -52,12 +52,27 @@ class _TrainedEstimator(Trained):
         write_declared(self._write, directory, options)
 
     def _write(self, directory: Path, options: ExportOptions) -> None:
+        received = self._export(directory)
+        file = saved_model_file(directory)
+        saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+        signatures = saved_model.meta_graphs[0].signature_def
+        check_all_read(self.receiver, received, signatures)
+        # A canned classifier's default takes examples: a raw receiver leaves it out, and clients would have to know.
+        if DEFAULT_SIGNATURE not in signatures and "predict" in signatures:
+            signatures[DEFAULT_SIGNATURE].CopyFrom(signatures["predict"])
+        keep_wanted(signatures, options)
+        file.write_bytes(saved_model.SerializeToString(deterministic=True))
+
+    def _export(self, directory: Path) -> ReceivedFeatures:
+        """Let the Estimator write itself into an empty directory; return what its model has got."""
         import tensorflow as tf
 
+        received: list[ReceivedFeatures] = []
+
         def serving_input_receiver() -> Any:
-            received = receive(self.receiver)
+            received.append(receive(self.receiver))
             return tf.estimator.export.ServingInputReceiver(
-                received.features, received.inputs, received.alternatives or None
+                received[0].features, received[0].inputs, received[0].alternatives or None
             )
 
         with tempfile.TemporaryDirectory(dir=directory) as base, warnings.catch_warnings():
@@ -72,7 +87,7 @@ class _TrainedEstimator(Trained):
                 raise self._failed(error) from error
             for entry in Path(written.decode()).iterdir():
                 entry.rename(directory / entry.name)
-        _adjust_signatures(saved_model_file(directory), options)
+        return received[0]
 
     def _failed(self, error: Exception) -> TfsError:
         if missing := _MISSING.search(str(error)):
@@ -82,19 +97,6 @@ class _TrainedEstimator(Trained):
         return TfsError(
             f"the {_kind_of(self.estimator)} cannot be exported: {first_line(error)}", "tfs --debug shows where"
         )
-
-
-def _adjust_signatures(file: Path, options: ExportOptions) -> None:
-    """Give `predict` the name `serving_default` too, if nothing has it, and drop what the options do not keep.
-
-    A canned classifier's default takes examples; with a raw receiver it is left out, and clients would have to know.
-    """
-    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    signatures = saved_model.meta_graphs[0].signature_def
-    if DEFAULT_SIGNATURE not in signatures and "predict" in signatures:
-        signatures[DEFAULT_SIGNATURE].CopyFrom(signatures["predict"])
-    keep_wanted(signatures, options)
-    file.write_bytes(saved_model.SerializeToString(deterministic=True))
 
 
 def _kind_of(estimator: Any) -> str:

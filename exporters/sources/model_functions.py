@@ -11,7 +11,7 @@ import yaml
 
 from tfs.exporters.estimator_names import ModeKeys, RunConfig, estimator_names, hint_for
 from tfs.exporters.options import ExportOptions
-from tfs.exporters.serving_receiver import ReceivedFeatures, Receiver, receive
+from tfs.exporters.serving_receiver import ReceivedFeatures, Receiver, check_all_read, receive
 from tfs.exporters.sources.checkpoints import checkpoint_prefix, restore_variables, shapes_in
 from tfs.exporters.sources.own_signatures import described_receiver, keep_wanted, write_declared
 from tfs.exporters.sources.python_objects import call_factory, load_object
@@ -72,6 +72,7 @@ class _ModelFunction(Trained):
                 main_op = tf.compat.v1.train.Scaffold.default_local_init_op()
             with tf.compat.v1.Session() as session:
                 restore_variables(session, saver, self.checkpoint, "give the --params of the training")
+                check_all_read(self.receiver, received, signatures)
                 builder = tf.compat.v1.saved_model.Builder(str(directory))
                 builder.add_meta_graph_and_variables(
                     session,

@@ -196,6 +196,11 @@ def test_a_model_fn_needs_no_estimator_and_writes_the_same(trained, published, t
     [
         ("untrained", {}, "there is no checkpoint in .*untrained` .train"),
         ("classifier", {"receiver": {"features": {"length": {}}}}, "width is not in features dictionary"),
+        (
+            "classifier",
+            {"receiver": {"features": {"length": {}, "width": {}, "heigth": {}}}},
+            "the model does not read the feature `heigth`",
+        ),
         ("classifier", {"receiver": {"feature_columns": f"{_FILE}:nothing"}}, "has no `nothing`"),
         (
             "combined",

@@ -172,6 +172,11 @@ def test_a_model_fn_that_has_predictions_only_gives_one_signature(model_dir, tmp
         ({"name": "predictions_only"}, r"model.ckpt-60` has no values for `other/bias`, `other/kernel` "),
         ({"params": _named("CLASSES")}, "gives a list, not a dictionary of params"),
         ({"name": "classifier_only", "receiver": {"features": _FEATURES, "kind": "raw"}}, "no signature that can be"),
+        (
+            {"receiver": {"features": {**_FEATURES, "x": {"shape": [3]}}}},
+            "could not run signature .*input_layer/x/Resh",
+        ),
+        ({"receiver": {"features": {**_FEATURES, "wrod": {}}}}, "the model does not read the feature `wrod`"),
         ({"receiver": {"features": {"x": _FEATURES["x"]}}}, "Feature word is not in features dictionary"),
         ({"receiver": {"features": {**_FEATURES, "x": {"dtype": "string", "shape": [2]}}}}, "input_layer/x/Cast"),
         ({"receiver": {"feature_columns": _named("CLASSES")}}, "CLASSES` is no list of feature columns"),
