@@ -6,6 +6,7 @@ from pathlib import Path
 from tfs.exporters.checking import check_servable
 from tfs.exporters.options import ExportOptions
 from tfs.exporters.provenance import write_provenance
+from tfs.exporters.sources.input_specs import read_sample
 from tfs.exporters.sources.kinds import open_source
 from tfs.savedmodel.protos import saved_model_pb2
 from tfs.savedmodel.reading import SERVE_TAG, Signature, meta_graph, read_saved_model, signatures_of
@@ -64,7 +65,7 @@ def write_servable(options: ExportOptions, directory: Path) -> None:
     open_source(options).write(directory, options)
     if options.tags != [SERVE_TAG]:  # what every writer has given it
         _set_tags(directory / "saved_model.pb", options.tags)
-    check_servable(directory, options.tags)
+    check_servable(directory, options.tags, {} if options.sample is None else read_sample(options.sample))
     write_provenance(options, directory)
 
 

@@ -114,3 +114,17 @@ def test_what_is_no_reply_of_its_method_is_refused(tmp_path, method, output, sha
     with pytest.raises(TfsError) as refused:
         check_servable(tmp_path / "1")
     assert problem in str(refused.value)
+
+
+def test_a_sample_takes_the_place_of_generated_values(tmp_path, caplog):
+    import numpy as np
+    import tensorflow as tf
+
+    spec = tf.TensorSpec([None], tf.string, name="json")
+    parse = tf.function(lambda json: {"x": tf.strings.to_number(json)}, input_signature=[spec])
+    _save(parse, tmp_path / "1")
+    with caplog.at_level(logging.WARNING):
+        check_servable(tmp_path / "1", sample={"json": np.array([b"1.5", b"2"], object)})
+    assert "does not run" not in caplog.text
+    with pytest.raises(TfsError, match=r"could not run signature `serving_default`: .*not a number"):
+        check_servable(tmp_path / "1", sample={"json": np.array([b"1.5", b"not a number"], object)})
