@@ -191,12 +191,18 @@ def _show_difference(new: "Description", other: str, tags: str, *, json: bool) -
 def _write_page(file: Path, path: str, description: "Description") -> None:
     from tfs.cli.inspect_page import write_page
     from tfs.cli.inspect_tables import facts_of
-    from tfs.savedmodel.description import graph_of
+    from tfs.savedmodel.description import graph_of, tflite_file_of
     from tfs.savedmodel.graph_outline import constant_sizes, outline_of
     from tfs.savedmodel.remote_view import local_view
+    from tfs.savedmodel.tflite_file import read_tflite
 
     with local_view(path) as local:
-        graph_def = graph_of(local, description.tags)[0].graph_def
+        if (tflite := tflite_file_of(local)) is not None:
+            model = read_tflite(tflite)
+            outline, constants = model.outline, model.constants
+        else:
+            graph_def = graph_of(local, description.tags)[0].graph_def
+            outline, constants = outline_of(graph_def), constant_sizes(graph_def)
     try:
         samples = {sample.signature: sample.curl for sample in _samples(path, description) if sample.curl}
     except TfsError:  # a sparse input, or a frozen graph: there is no such request
@@ -205,8 +211,8 @@ def _write_page(file: Path, path: str, description: "Description") -> None:
         file,
         description,
         facts=facts_of(description),
-        outline=outline_of(graph_def),
-        constants=constant_sizes(graph_def),
+        outline=outline,
+        constants=constants,
         samples=samples,
     )
 
@@ -219,15 +225,17 @@ def _show_requests(path: str, description: "Description", *, json: bool) -> None
 
 def _samples(path: str, description: "Description") -> "list[RequestSample]":
     from tfs.savedmodel.description import graph_of
-    from tfs.savedmodel.input_hints import hints_of
+    from tfs.savedmodel.input_hints import InputHints, hints_of
     from tfs.savedmodel.remote_view import local_view
     from tfs.savedmodel.request_samples import request_samples
     from tfs.savedmodel.synthetic import generate
 
-    if description.kind != "saved_model":
+    if description.kind == "frozen_graph":
         raise TfsError(f"`{path}` is a frozen graph, which no server takes", "tfs inspect it without --request")
-    with local_view(path) as local:
-        hints = hints_of(graph_of(local, description.tags)[0], local)
+    hints = InputHints()
+    if description.kind == "saved_model":
+        with local_view(path) as local:
+            hints = hints_of(graph_of(local, description.tags)[0], local)
     location = Path(path).absolute()
     model = location.parent.name if location.name.isdecimal() else location.name
     return request_samples(

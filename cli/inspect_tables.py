@@ -107,11 +107,14 @@ def facts_of(description: "Description") -> Iterable[tuple[str, str]]:
     yield "path", description.path
     if description.kind == "frozen_graph":
         yield "kind", "frozen graph: inputs and outputs are guessed"
+    elif description.kind == "tflite_model":
+        yield "kind", "TFLite model, without a SavedModel: tfs serve --prefer_tflite_model"
     else:
         yield "tags", ", ".join(description.tags)
     if len(description.tag_sets) > 1:
         yield "tag sets", "; ".join(map(",".join, description.tag_sets))
-    yield "written by", f"TensorFlow {description.tensorflow_version or 'of unknown version'}"
+    if description.kind != "tflite_model":
+        yield "written by", f"TensorFlow {description.tensorflow_version or 'of unknown version'}"
     yield "graph", f"{description.nodes} nodes, {readable_size(description.graph_size)}"
     yield "functions", f"{description.functions} with {description.function_nodes} nodes"
     yield "variables", _variables_text(description)

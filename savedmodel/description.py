@@ -25,9 +25,10 @@ from tfs.savedmodel.reading import (
 from tfs.savedmodel.restoring import needs_checkpoint, unrestored_variables
 from tfs.savedmodel.tables import Table, tables_of
 from tfs.savedmodel.tensorflow_paths import text_op_libraries
+from tfs.savedmodel.tflite_file import TFLITE_FILE, is_tflite_only, read_tflite
 from tfs.savedmodel.warmup import WarmupSummary, summarize
 
-__all__ = ["Description", "Variable", "describe", "graph_of"]
+__all__ = ["Description", "Variable", "describe", "graph_of", "tflite_file_of"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Description:
 
     Attributes:
         path: the directory or file, as it was given.
-        kind: `saved_model` or `frozen_graph`.
+        kind: `saved_model`, `frozen_graph` or `tflite_model`.
         tags: of the graph that is described, sorted.
         tag_sets: of all graphs in the file.
         tensorflow_version: that wrote it; empty if the file does not say.
@@ -108,15 +109,17 @@ def describe(path: Path, *, tags: Iterable[str] = (SERVE_TAG,), shown_as: str = 
     """Read a version directory, or the file of a frozen graph, and describe it.
 
     Args:
-        path: a directory with a `saved_model.pb` or `.pbtxt`, that file itself, or a file with a GraphDef.
+        path: a directory with a `saved_model.pb` or `.pbtxt`, or only a `model.tflite`; that file; or a GraphDef.
         tags: of the graph; when there is only one it is taken, whatever its tags are.
         shown_as: what the description calls it, if not `path`.
 
     Raises:
         TfsError: `path` is neither, or damaged; for a base path the message lists the versions.
     """
-    graph, tag_sets = graph_of(path, tags)
     directory = _directory(path)
+    if (tflite := tflite_file_of(path)) is not None:
+        return _describe_tflite(tflite, directory, shown_as or str(path))
+    graph, tag_sets = graph_of(path, tags)
     file = path if directory is None else saved_model_file(directory)
     graph_def = graph.graph_def
     ops = Counter(node.op for _, node in all_nodes(graph_def))
@@ -158,6 +161,45 @@ def describe(path: Path, *, tags: Iterable[str] = (SERVE_TAG,), shown_as: str = 
     )
 
 
+def tflite_file_of(path: Path) -> Path | None:
+    """Return the TFLite file that a path means, which is or has one and no SavedModel; None for other paths."""
+    if path.suffix == ".tflite" and path.is_file():
+        return path
+    return path / TFLITE_FILE if is_tflite_only(path) else None
+
+
+def _describe_tflite(file: Path, directory: Path | None, shown_as: str) -> Description:
+    model = read_tflite(file)
+    warmup, warmup_problem = (None, []) if directory is None else _warmup(directory)
+    return Description(
+        path=shown_as,
+        kind="tflite_model",
+        tags=(),
+        tag_sets=(),
+        tensorflow_version="",
+        provenance=Provenance("", "", 0, 0, False, {}),
+        signatures=model.signatures,
+        concrete_functions=(),
+        variables=(),
+        tables=(),
+        ops=model.ops,
+        nodes=model.nodes,
+        functions=model.functions,
+        function_nodes=model.function_nodes,
+        graph_size=file.stat().st_size,
+        variables_size=0,
+        assets={},
+        custom_ops={"another library": list(model.custom_ops)} if model.custom_ops else {},
+        denied_ops=(),
+        placement=Placement({}, {}, ()),
+        warmup=warmup,
+        problems=(
+            *(f"LiteRT has no operation `{op}`: a server will refuse the model" for op in model.custom_ops),
+            *warmup_problem,
+        ),
+    )
+
+
 def graph_of(path: Path, tags: Iterable[str] = (SERVE_TAG,)) -> tuple[Any, tuple[tuple[str, ...], ...]]:
     """Return the MetaGraphDef of a version directory (or around a frozen graph), and the tag sets there are.
 
@@ -176,7 +218,7 @@ def graph_of(path: Path, tags: Iterable[str] = (SERVE_TAG,)) -> tuple[Any, tuple
 
 def _directory(path: Path) -> Path | None:
     """Return the version directory that a path names; None for the file of a frozen graph."""
-    if path.name in ("saved_model.pb", "saved_model.pbtxt") and path.is_file():
+    if path.name in ("saved_model.pb", "saved_model.pbtxt", TFLITE_FILE) and path.is_file():
         return path.parent
     return None if path.is_file() else path
 

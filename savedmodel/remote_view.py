@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.tflite_file import TFLITE_FILE
 
 __all__ = ["is_url", "local_view", "told_of"]
 
@@ -71,7 +72,7 @@ def _copy(location: str, folder: Path) -> Path:
     if not sizes:
         raise TfsError(f"`{location}` does not exist or is empty", "name the directory that holds saved_model.pb")
     names = {PurePosixPath(path).relative_to(root): entry for path, entry in sizes.items()}
-    if not any(str(name) in ("saved_model.pb", "saved_model.pbtxt") for name in names):
+    if not any(str(name) in ("saved_model.pb", "saved_model.pbtxt", TFLITE_FILE) for name in names):
         found = sorted({name.parts[0] for name in names if len(name.parts) > 1 and name.parts[0].isdecimal()}, key=int)
         raise TfsError(
             f"`{location}` is no SavedModel: it holds no saved_model.pb or saved_model.pbtxt",

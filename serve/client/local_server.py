@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tfs.savedmodel.native_log import hold_back_native_log
 from tfs.savedmodel.reading import saved_model_file
+from tfs.savedmodel.tflite_file import is_tflite_only
 from tfs.serve.client.address import Address, parse_address
 from tfs.serve.options import ExecutionMode
 from tfs.serve.server import Server
-from tfs.serve.source import TFLITE_FILE
 
 __all__ = ["LOCAL_MODEL", "serve_locally"]
 
@@ -26,7 +26,7 @@ def serve_locally(directory: Path) -> Iterator[Address]:
     Raises:
         TfsError: `directory` is no version (the message says what it is), or it cannot be loaded.
     """
-    tflite = (directory / TFLITE_FILE).is_file() and not (directory / "saved_model.pb").is_file()
+    tflite = is_tflite_only(directory)
     if not tflite:
         saved_model_file(directory)
     with tempfile.TemporaryDirectory(prefix="tfs-local-") as folder:
