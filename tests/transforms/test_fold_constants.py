@@ -272,6 +272,27 @@ def test_effects_keep_their_order() -> None:
     assert not any(text.startswith("^") for text in after.nodes["y"].input)
 
 
+def test_a_constant_is_not_copied_for_an_identity_that_waits() -> None:
+    def build() -> None:
+        import tensorflow as tf
+
+        x = tf1().placeholder(tf.float32, [], name="x")
+        weights = tf.constant([1.0, 2.0])
+        check = tf.raw_ops.Assert(condition=x > 0, data=[x], name="check")
+        with tf.control_dependencies([check]):
+            late = tf.identity(tf.identity(weights))
+        tf.add(x * weights, late, name="y")
+
+    after = apply("fold_constants", view_of(build))
+    vectors = [node.name for node in after if node.op == "Const" and node.attr["value"].tensor.tensor_shape.dim]
+    assert vectors == ["Const"]
+    assert run(after, {"x": 1.0})["y"].tolist() == [2, 4]
+    import tensorflow as tf
+
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        run(after, {"x": -1.0})
+
+
 def test_a_graph_that_tensorflow_refuses_is_an_error_that_names_the_transform() -> None:
     view = view_of(_batch_norm_statistics)
     broken = apply("remove_attribute(attribute_name=T, op_name=Rsqrt)", view)

@@ -100,19 +100,29 @@ class FoldConstants(GraphPass):
         return compute_constants(view, lambda name: self._may_fold(view, name), self._max_bytes, skipped)
 
     def _bypass_identities(self, view: GraphView) -> tuple[GraphView, int]:
-        """Let readers of an Identity of a constant read the constant: a frozen variable's value need not be copied."""
+        """Let readers of an Identity of a constant read the constant: a frozen variable's value need not be copied.
+
+        What the Identity waited for its readers wait for.
+        """
         edit = GraphEdit(view)
         constants: dict[str, Tensor] = {}
+        awaited: dict[str, list[str]] = {}
         for name in view.order:
             node = view.nodes[name]
-            if node.op != "Identity" or node.device or view.is_root(name) or view.control_inputs(name):
+            if node.op != "Identity" or node.device or view.is_root(name):
                 continue
             source = Tensor.parse(node.input[0])
             constant = constants.get(source.node, source)
+            waits = [*awaited.get(source.node, ()), *view.control_inputs(name)]
+            readers = {reader.node for reader in view.readers(name)} if waits else set()
+            if any(view.nodes[reader].op in CONTROL_FLOW_V1 for reader in readers):
+                continue  # what a Merge or Enter waits for is a matter of its loop
             if self._may_fold(view, name) and view.is_constant(constant):
-                constants[name] = constant
+                constants[name], awaited[name] = constant, waits
+                for reader in sorted(readers):
+                    edit.wait_for(reader, waits)
                 edit.redirect(Tensor(name, 0), constant)
-                edit.redirect_control(name, [constant.node])
+                edit.redirect_control(name, [constant.node, *waits])
                 edit.drop(name)
         return (edit.view(), len(constants)) if constants else (view, 0)
 
