@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -159,8 +160,9 @@ def test_another_checkpoint_than_the_latest_can_be_exported(trained, published, 
     assert _ask(published["regressor"], "predict", example)["predictions"].item() != 0.0
 
 
-def test_a_model_fn_needs_no_estimator_and_writes_the_same(trained, published, tmp_path):
-    """The release of today exports the checkpoint that TensorFlow 2.15 has trained."""
+@pytest.mark.parametrize("python", [os.environ["TFS_PYTHON"], sys.executable], ids=["the current TensorFlow", "2.15"])
+def test_a_model_fn_needs_no_estimator_and_writes_the_same(trained, published, tmp_path, python):
+    """What TensorFlow 2.15 has trained is exported by its `model_fn` and checkpoint."""
     import estimators
 
     (tmp_path / "receiver.yaml").write_text(json.dumps(_RECEIVERS["custom"]))
@@ -171,7 +173,7 @@ def test_a_model_fn_needs_no_estimator_and_writes_the_same(trained, published, t
         "--receiver": tmp_path / "receiver.yaml",
         "--output": tmp_path / "m",
     }
-    command = [os.environ["TFS_PYTHON"], "-m", "tfs.cli", "export", "--json"]
+    command = [python, "-m", "tfs.cli", "export", "--json"]
     command += [str(part) for option in options.items() for part in option]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")

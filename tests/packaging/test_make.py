@@ -72,7 +72,8 @@ def test_a_missing_rust_toolchain_is_one_clear_line(target, path_without):
 def test_a_python_too_new_for_estimators_is_one_clear_line(path_without):
     folder = path_without()
     target = "build/no-estimator/.installed"
-    done = _make(target, "ESTIMATOR_VENV=build/no-estimator", "ESTIMATOR_PYTHON=false", path=folder)
+    installed = ("-o", ".venv/.installed")  # what this test runs in
+    done = _make(*installed, target, "ESTIMATOR_VENV=build/no-estimator", "ESTIMATOR_PYTHON=false", path=folder)
     assert done.returncode == 2
     [error] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert error.startswith("error: TensorFlow 2.15 has no wheel for Python 3.")
