@@ -37,6 +37,8 @@ class Graphs(SourceKind):
         path = Path(options.source)
         if not path.is_file():
             raise TfsError(f"`{path}` does not exist or is no file")
+        if path.name == "saved_model.pb":
+            raise TfsError(f"`{path}` is a file of a SavedModel", f"name its folder: {path.parent}")
         import_tensorflow()
         checkpoint = options.weights or str(path.with_suffix("")) if path.suffix == _META else None
         return _Graph(options.source, partial(_session, path, checkpoint))

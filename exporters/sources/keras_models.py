@@ -22,7 +22,7 @@ _PACKAGES = ("keras", "tf_keras")
 
 
 class KerasModels(SourceKind):
-    """Models of the packages `keras` (2 or 3) and `tf_keras`."""
+    """Models and layers of the packages `keras` (2 or 3) and `tf_keras`."""
 
     def claims(self, options: ExportOptions) -> bool:  # noqa: D102 - see SourceKind
         return Path(options.source).suffix in _SUFFIXES
@@ -38,6 +38,8 @@ class KerasModels(SourceKind):
             hint = "if it has custom layers, export pkg.mod:factory, a function that loads it with its custom_objects"
             if keras.__version__.startswith("2.") and _written_by(path).startswith("3."):
                 hint = f"Keras {_written_by(path)} wrote it, this is {keras.__version__}: TensorFlow 2.16 has Keras 3"
+            elif _written_by(path).startswith("2.") and not keras.__version__.startswith("2."):
+                hint = f"Keras {_written_by(path)} wrote it: pip install tf_keras"
             if _holds_weights_only(path):
                 hint = f"it holds weights only: tfs export pkg.mod:function_that_builds_the_model --weights {path}"
             raise TfsError(f"`{path}` cannot be loaded: {first_line(error)}", hint) from error
@@ -45,10 +47,11 @@ class KerasModels(SourceKind):
 
     def takes(self, found: object) -> bool:  # noqa: D102
         # A model of a package that has not been imported does not exist.
-        imported = [sys.modules[name] for name in _PACKAGES if name in sys.modules]
-        return any(isinstance(found, package.Model) for package in imported)
+        return any(isinstance(found, sys.modules[name].layers.Layer) for name in _PACKAGES if name in sys.modules)
 
     def wrap(self, found: Any, options: ExportOptions) -> Trained:  # noqa: D102
+        if type(found).__module__.partition(".")[0] != "tf_keras":
+            import_keras()  # says if it does not run on TensorFlow
         specs = input_specs(options)
         if options.weights is not None:
             if specs is not None:

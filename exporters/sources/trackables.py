@@ -1,5 +1,6 @@
 """A `tf.Module`, or any other trackable object, whose attributes are tf.functions."""
 
+import inspect
 from functools import partial
 from typing import Any
 
@@ -46,6 +47,8 @@ def _functions_of(module: Any) -> dict[str, str]:
     names = [name for name in sorted({*dir(type(module)), *vars(module)}) if not name.startswith("_")]
     functions: dict[str, str] = {}
     for name in (_CALL, *names):
+        if isinstance(inspect.getattr_static(module, name, None), property):
+            continue  # a tf.function is none, and who knows what it computes
         value = getattr(module, name, None)
         if isinstance(value, tf.types.experimental.PolymorphicFunction) and value.input_signature is not None:
             functions[name] = name

@@ -128,3 +128,17 @@ def test_a_sample_takes_the_place_of_generated_values(tmp_path, caplog):
     assert "does not run" not in caplog.text
     with pytest.raises(TfsError, match=r"could not run signature `serving_default`: .*not a number"):
         check_servable(tmp_path / "1", sample={"json": np.array([b"1.5", b"not a number"], object)})
+
+
+def test_an_op_without_a_kernel_here_is_refused(tmp_path):
+    import tensorflow as tf
+
+    def on_gpus_only(text):
+        size = tf.raw_ops.CudnnRNNParamsSize(num_layers=1, num_units=2, input_size=3, T=tf.float32, S=tf.int32)
+        return {"text": text, "size": size}
+
+    spec = tf.TensorSpec([None], tf.string, name="text")
+    _save(tf.function(on_gpus_only, input_signature=[spec]), tmp_path / "1")
+    with pytest.raises(TfsError, match=r"could not run signature `serving_default`: .*'CudnnRNNParamsSize'") as refused:
+        check_servable(tmp_path / "1")
+    assert "\n" not in str(refused.value)

@@ -129,3 +129,9 @@ def test_a_damaged_graph_and_ops_that_are_not_here(trained, tmp_path):
     with pytest.raises(TfsError, match=r"foreign.pb` cannot be loaded: .*Addons>Softmax") as refused:
         exported(tmp_path / "foreign.pb", tmp_path / "m", **options)
     assert "\n" not in str(refused.value)
+
+
+def test_the_file_of_a_saved_model_is_not_taken_for_a_graph(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(TfsError, match=r"is a file of a SavedModel \(name its folder: "):
+        exported(tmp_path / "saved_model.pb", tmp_path / "m")
