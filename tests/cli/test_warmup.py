@@ -58,8 +58,10 @@ def test_arrays_and_generated_inputs_become_records_too(tfs, version, tmp_path):
     assert [len(outputs["classes"]) for outputs in _replay(version)] == [3, 2, 2]
     done = tfs("warmup", version, "--synthetic", "--signature", "words")
     assert done.returncode == 0
-    # One generated row of text is the same common word each time, and nothing is written twice.
-    assert len(_replay(version)) == 1
+    texts = [outputs["text"].tolist()[0] for outputs in _replay(version)]
+    # The first is a common word; nothing is written twice.
+    assert texts[0] == b"THE"
+    assert 1 < len(texts) <= 10
 
 
 def test_a_bad_line_writes_nothing_and_keeps_the_old_records(tfs, version, tmp_path):
