@@ -121,7 +121,7 @@ def test_wrong_usage_exits_with_two(tfs, version, tmp_path):
         ["warmup", version, "--synthetic", "--records", "1001"],
     ):
         assert tfs(*arguments).returncode == 2, arguments
-    assert not (version / "assets.extra").exists()
+    assert not (version / "assets.extra" / "tf_serving_warmup_requests").exists()
 
 
 def test_what_does_not_exist_is_one_line(tfs, version, tmp_path):
@@ -161,7 +161,7 @@ def test_each_record_is_run_before_it_is_written(tfs, version, tmp_path):
     done = tfs("warmup", version, "--synthetic")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith(f"error: `{version}` does not load: ")
-    assert not (version / "assets.extra").exists()
+    assert not (version / "assets.extra" / "tf_serving_warmup_requests").exists()
 
 
 def test_measure_shows_the_first_request_with_and_without_records(tfs, version):
