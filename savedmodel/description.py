@@ -11,7 +11,7 @@ from tfs.savedmodel.custom_ops import TEXT_LIBRARY, custom_ops
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.frozen_graph import GUESSED_SIGNATURE, guessed_signature, read_graph_def
 from tfs.savedmodel.objects import ConcreteFunction, functions_of, variables_of
-from tfs.savedmodel.op_findings import DeniedOp, Placement, all_nodes, denied_ops, placement_of
+from tfs.savedmodel.op_findings import DeniedOp, Placement, all_nodes, denied_ops, placement_of, served_nodes
 from tfs.savedmodel.protos import meta_graph_pb2
 from tfs.savedmodel.provenance import Provenance, provenance_of
 from tfs.savedmodel.reading import (
@@ -125,6 +125,7 @@ def describe(path: Path, *, tags: Iterable[str] = (SERVE_TAG,), shown_as: str = 
     ops = Counter(node.op for _, node in all_nodes(graph_def))
     counts = dict(sorted(ops.items(), key=lambda item: (-item[1], item[0])))
     foreign = custom_ops(ops)
+    served = served_nodes(graph)
     warmup, warmup_problem = (None, []) if directory is None else _warmup(directory)
     variables, variables_problem = ((), []) if directory is None else _variables(graph, directory)
     signatures = signatures_of(graph) if directory else {GUESSED_SIGNATURE: guessed_signature(graph_def)}
@@ -148,8 +149,8 @@ def describe(path: Path, *, tags: Iterable[str] = (SERVE_TAG,), shown_as: str = 
         variables_size=0 if directory is None else sum(_files(directory / "variables").values()),
         assets=assets,
         custom_ops=foreign,
-        denied_ops=tuple(denied_ops(graph)),
-        placement=placement_of(graph),
+        denied_ops=tuple(denied_ops(served)),
+        placement=placement_of(served),
         warmup=warmup,
         problems=(
             *_variable_problems(graph),

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfs.savedmodel.restoring import saver_parts
 
-__all__ = ["DeniedOp", "Placement", "all_nodes", "denied_ops", "placement_of"]
+__all__ = ["DeniedOp", "Placement", "all_nodes", "denied_ops", "placement_of", "served_nodes"]
 
 # An op that a model from someone else should not have, and why. The first three are those that `saved_model_cli scan`
 # reports.
@@ -82,29 +82,28 @@ def all_nodes(graph_def: Any) -> Iterator[tuple[str, Any]]:
             yield function.signature.name, node
 
 
-def denied_ops(graph: Any) -> list[DeniedOp]:
-    """Return the nodes of a MetaGraphDef that hold a denied op; those that save and restore its variables are not."""
+def served_nodes(graph: Any) -> list[tuple[str, Any]]:
+    """Return the nodes of a MetaGraphDef as `all_nodes` does, without those that only save and restore variables."""
+    saver_nodes, saver_functions = saver_parts(graph)
     return [
-        DeniedOp(node.op, node.name, function, _DENIED[node.op])
-        for function, node in _without_saver(graph)
-        if node.op in _DENIED
+        (function, node)
+        for function, node in all_nodes(graph.graph_def)
+        if (function not in saver_functions if function else node.name not in saver_nodes)
     ]
 
 
-def placement_of(graph: Any) -> Placement:
-    """Return which devices the nodes of a MetaGraphDef ask for and need; those that save and restore do not count."""
-    nodes = [node for _, node in _without_saver(graph)]
+def denied_ops(served: Iterable[tuple[str, Any]]) -> list[DeniedOp]:
+    """Return which of these nodes, with their functions, hold a denied op."""
+    return [DeniedOp(node.op, node.name, function, _DENIED[node.op]) for function, node in served if node.op in _DENIED]
+
+
+def placement_of(served: Iterable[tuple[str, Any]]) -> Placement:
+    """Return which devices these nodes ask for and need."""
+    nodes = [node for _, node in served]
     ops = Counter(node.op for node in nodes)
     pinned = Counter(node.device for node in nodes if node.device)
     cpu_only = {op: count for op, count in sorted(ops.items()) if op.startswith(_CPU_ONLY_PREFIXES)}
     return Placement(dict(sorted(pinned.items())), cpu_only, tuple(_hints(nodes, ops, pinned, cpu_only)))
-
-
-def _without_saver(graph: Any) -> Iterator[tuple[str, Any]]:
-    saver_nodes, saver_functions = saver_parts(graph)
-    for function, node in all_nodes(graph.graph_def):
-        if function not in saver_functions if function else node.name not in saver_nodes:
-            yield function, node
 
 
 def _hints(nodes: list[Any], ops: Iterable[str], pinned: Iterable[str], cpu_only: dict[str, int]) -> Iterator[str]:

@@ -68,8 +68,14 @@ def _functions_below(calling: Iterable[Any], bodies: dict[str, Any]) -> set[str]
     waiting = list(calling)
     while waiting:
         node = waiting.pop()
-        values = node.attr.values()
-        named = {node.op, *(value.func.name for value in values), *(f.name for v in values for f in v.list.func)}
+        named = {node.op}
+        for value in node.attr.values():
+            # Asked first, since protobuf makes an empty message of each kind that is looked at.
+            kind = value.WhichOneof("value")
+            if kind == "func":
+                named.add(value.func.name)
+            elif kind == "list":
+                named.update(function.name for function in value.list.func)
         for name in (named & bodies.keys()) - found:
             found.add(name)
             waiting.extend(bodies[name])

@@ -1,7 +1,7 @@
 import pytest
 
 from tfs.savedmodel.description import describe, graph_of
-from tfs.savedmodel.op_findings import denied_ops, placement_of
+from tfs.savedmodel.op_findings import denied_ops, placement_of, served_nodes
 from tfs.savedmodel.protos import meta_graph_pb2
 
 
@@ -29,7 +29,7 @@ def spy(tmp_path_factory):
 
 def test_denied_ops_are_named_with_node_and_function_but_not_those_of_the_saver(spy):
     graph, _ = graph_of(spy)
-    found = denied_ops(graph)
+    found = denied_ops(served_nodes(graph))
     assert {denied.op for denied in found} == {"ReadFile", "PyFunc", "PrintV2"}
     assert {denied.reason for denied in found if denied.op == "PyFunc"} == {"calls Python, which a server has not"}
     bodies = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
@@ -44,7 +44,9 @@ def test_a_save_that_a_signature_reaches_is_denied():
     for name, op, inputs in (("save", "SaveV2", []), ("leak", "SaveV2", []), ("y", "Identity", ["^leak"])):
         graph.graph_def.node.add(name=name, op=op, input=inputs)
     graph.signature_def["serving_default"].outputs["y"].name = "y:0"
-    assert [(denied.op, denied.node, denied.function) for denied in denied_ops(graph)] == [("SaveV2", "leak", "")]
+    assert [(denied.op, denied.node, denied.function) for denied in denied_ops(served_nodes(graph))] == [
+        ("SaveV2", "leak", "")
+    ]
 
 
 def test_placement_counts_devices_and_ops_without_a_gpu_kernel(spy, plain_model):
@@ -57,9 +59,9 @@ def test_placement_counts_devices_and_ops_without_a_gpu_kernel(spy, plain_model)
 def test_what_needs_a_gpu_is_told():
     graph = meta_graph_pb2.MetaGraphDef()
     graph.graph_def.node.add(name="rnn", op="CudnnRNNV3")
-    assert placement_of(graph).hints == ("needs a GPU: CudnnRNNV3 have no kernel for a CPU",)
+    assert placement_of(served_nodes(graph)).hints == ("needs a GPU: CudnnRNNV3 have no kernel for a CPU",)
     graph.graph_def.node[0].op = "Conv2D"
     graph.graph_def.node[0].attr["data_format"].s = b"NHWC"
-    assert placement_of(graph).hints == ()
+    assert placement_of(served_nodes(graph)).hints == ()
     graph.graph_def.node[0].attr["data_format"].s = b"NCHW"
-    assert "`rnn` has its channels first" in placement_of(graph).hints[0]
+    assert "`rnn` has its channels first" in placement_of(served_nodes(graph)).hints[0]
