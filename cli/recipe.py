@@ -187,8 +187,8 @@ def run_recipe(recipe: Recipe, progress: Callable[[str, int, int], None]) -> Rec
 
     A server that polls the base path sees the version optimized and with its warm-up records, or not at all.
     """
-    from tfs.exporters.exporting import write_servable
-    from tfs.savedmodel.version_publishing import publish_version, write_as_text
+    from tfs.exporters.exporting import finish, write_servable
+    from tfs.savedmodel.version_publishing import publish_version
 
     publishing = publish_version(recipe.output, recipe.version, overwrite=recipe.overwrite)
     with publishing as staged, tempfile.TemporaryDirectory(prefix="tfs-run-") as scratch:
@@ -202,8 +202,7 @@ def run_recipe(recipe: Recipe, progress: Callable[[str, int, int], None]) -> Rec
         records, notes = _warm_up(recipe.warmup, finished)
         progress(_STAGES[3], 3, len(_STAGES))
         inspection = _inspect(finished)
-        if recipe.export.as_text:
-            write_as_text(finished)
+        finish(recipe.export, finished)
         shutil.copytree(finished, staged.directory, dirs_exist_ok=True)
     return RecipeResult(
         path=staged.path,

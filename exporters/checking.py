@@ -1,7 +1,7 @@
 """What must hold before a SavedModel is published: a server can restore it and run its signatures."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,7 @@ _NO_KERNEL = "No OpKernel was registered"
 _ASSERTION = "assertion failed"  # what tf.debugging.assert_... says
 
 
-def check_servable(
-    directory: Path, tags: Sequence[str] = (SERVE_TAG,), sample: Mapping[str, np.ndarray] | None = None
-) -> None:
+def check_servable(directory: Path, sample: Mapping[str, np.ndarray] | None = None) -> None:
     """Load a SavedModel as a server does (v1 loader, fresh graph) and run each signature once.
 
     One that takes exactly the inputs of the sample is run on it, another on generated inputs. Examples are generated
@@ -34,7 +32,6 @@ def check_servable(
 
     Args:
         directory: of the SavedModel.
-        tags: with which it is loaded.
         sample: arrays by the name of the input, with a batch dimension.
 
     Raises:
@@ -43,7 +40,7 @@ def check_servable(
     """
     import tensorflow as tf
 
-    graph = meta_graph(read_saved_model(directory), directory, tags)
+    graph = meta_graph(read_saved_model(directory), directory)
     lost = unrestored_variables(graph)
     if lost:
         raise TfsError(
@@ -53,7 +50,7 @@ def check_servable(
     hints = hints_of(graph, directory)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         try:
-            tf.compat.v1.saved_model.load(session, list(tags), str(directory))
+            tf.compat.v1.saved_model.load(session, [SERVE_TAG], str(directory))
         except (tf.errors.OpError, OSError, ValueError) as error:
             raise TfsError(f"a server could not load the exported model: {error}") from error
         for signature in signatures_of(graph).values():

@@ -9,10 +9,10 @@ from tfs.exporters.provenance import write_provenance
 from tfs.exporters.sources.input_specs import read_sample
 from tfs.exporters.sources.kinds import open_source
 from tfs.savedmodel.protos import saved_model_pb2
-from tfs.savedmodel.reading import SERVE_TAG, Signature, meta_graph, read_saved_model, signatures_of
+from tfs.savedmodel.reading import SERVE_TAG, Signature, read_signatures
 from tfs.savedmodel.version_publishing import VersionChoice, publish_version, write_as_text
 
-__all__ = ["ExportedVersion", "export", "write_servable"]
+__all__ = ["ExportedVersion", "export", "finish", "write_servable"]
 
 
 @dataclass(frozen=True)
@@ -49,27 +49,33 @@ def export(
     """
     with publish_version(base, version, overwrite=overwrite) as staged:
         write_servable(options, staged.directory)
-        signatures = signatures_of(meta_graph(read_saved_model(staged.directory), staged.directory, options.tags))
-        if options.as_text:
-            write_as_text(staged.directory)
+        signatures = read_signatures(staged.directory)
+        finish(options, staged.directory)
         size = sum(file.stat().st_size for file in staged.directory.rglob("*") if file.is_file())
     return ExportedVersion(staged.path, staged.number, signatures, size)
 
 
 def write_servable(options: ExportOptions, directory: Path) -> None:
-    """Write a trained model as a SavedModel (binary) into an empty directory; load and run it as a server does.
+    """Write a trained model as a SavedModel into an empty directory; load and run it as a server does.
+
+    It is binary and has the tag `serve`, as whatever works on it further expects; `finish` makes it what was asked for.
 
     Raises:
         TfsError: as for `export`.
     """
     open_source(options).write(directory, options)
-    if options.tags != [SERVE_TAG]:  # what every writer has given it
-        _set_tags(directory / "saved_model.pb", options.tags)
-    check_servable(directory, options.tags, {} if options.sample is None else read_sample(options.sample))
+    check_servable(directory, {} if options.sample is None else read_sample(options.sample))
     write_provenance(options, directory)
 
 
-def _set_tags(file: Path, tags: list[str]) -> None:
+def finish(options: ExportOptions, directory: Path) -> None:
+    """Give a SavedModel its tags, and write it as text, if the options say so."""
+    if options.tags == [SERVE_TAG] and not options.as_text:
+        return
+    file = directory / "saved_model.pb"
     saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    saved_model.meta_graphs[0].meta_info_def.tags[:] = tags
+    saved_model.meta_graphs[0].meta_info_def.tags[:] = options.tags
     file.write_bytes(saved_model.SerializeToString(deterministic=True))
+    (directory / "fingerprint.pb").unlink(missing_ok=True)  # of the file as it was
+    if options.as_text:
+        write_as_text(directory)

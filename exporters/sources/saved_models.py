@@ -16,7 +16,7 @@ from tfs.exporters.tensorflow_runtime import first_line, import_tensorflow
 from tfs.savedmodel.custom_ops import TEXT_LIBRARY, custom_ops
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import saved_model_pb2
-from tfs.savedmodel.reading import meta_graph, read_saved_model, signatures_of
+from tfs.savedmodel.reading import SERVE_TAG, meta_graph, read_saved_model, signatures_of
 
 __all__ = ["SavedModels", "open_saved_model"]
 
@@ -55,6 +55,7 @@ class _OfTensorFlow1(Trained):
                 raise TfsError(f"the source has no signature `{name}`", suggestion(name, names))
         shutil.copytree(self.directory, directory, dirs_exist_ok=True, ignore=_left_out)
         written = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[self.graph])
+        written.meta_graphs[0].meta_info_def.tags[:] = [SERVE_TAG]
         for name in set(names) - set(kept):
             del written.meta_graphs[0].signature_def[name]
         (directory / "saved_model.pb").write_bytes(written.SerializeToString(deterministic=True))

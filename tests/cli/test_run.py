@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tfs.savedmodel.reading import read_signatures
+from tfs.savedmodel.reading import read_saved_model, read_signatures
 from tfs.savedmodel.warmup import read_records
 
 _ROOT = Path(__file__).parents[2]
@@ -125,6 +125,18 @@ def test_stages_that_are_null_are_skipped(tfs, folder):
         "warmup_notes": [],
     }
     assert (folder / "models/digits/1/variables/variables.index").is_file()
+
+
+def test_tags_and_text_come_after_the_last_stage(tfs, folder):
+    changes = ["export.tags=[serve, cpu]", "export.as_text=true", "version=timestamp"]
+    done = tfs("run", "digits.yaml", "--json", *(word for change in changes for word in ("--set", change)), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    version = folder / json.loads(done.stdout)["path"]
+    assert (version / "saved_model.pbtxt").is_file()
+    assert not (version / "saved_model.pb").exists()
+    assert sorted(read_saved_model(version).meta_graphs[0].meta_info_def.tags) == ["cpu", "serve"]
+    assert len(read_records(version)) == 3
+    assert abs(time.time() - int(version.name)) < 300
 
 
 @pytest.mark.parametrize(
