@@ -198,7 +198,7 @@ def test_a_recipe_fills_in_what_the_flags_leave_out(tfs, line):
         (["none.keras"], "`none.keras` does not exist or is no file"),
         (["line.py:Line", "--signature", "s=line.py:untraced"], "signature `s` cannot be traced: "),
         (["line.py:Line", "--signature", "s=z -> y"], "signature `s`: the model has no input `z`"),
-        (["line.py:Line", "--weights", "none"], "--weights `none` is no checkpoint and no .h5 file"),
+        (["line.py:Line", "--weights", "none"], "there is no checkpoint `none`"),
     ],
 )
 def test_bad_input_is_one_line_and_publishes_nothing(tfs, line, arguments, message):
