@@ -108,6 +108,8 @@ def _bench(
         check_plot(plot)
     address = address_of(target, cacert, cert, key)
     check_names(address, model, version)
+    if address is None and (processes, connections) != (1, 1):
+        raise UsageError("--processes and --connections are for a server; in process --concurrency is threads")
     sent = data_of_load(data or [])
     if address is None:
         asked = Asked("local", None, signature)

@@ -106,6 +106,7 @@ def test_without_matplotlib_one_line_says_what_to_install(tmp_path):
         (["nowhere"], 2, "`nowhere` is neither an address of a server nor a version directory"),
         ([".", "--model", "m"], 2, "--model and --version are for a server"),
         ([".", "--key", "k.pem"], 2, "are for a server"),
+        ([".", "--processes", "2"], 2, "--processes and --connections are for a server"),
         (["grpc://127.0.0.1:1", "--model", "m", "--rate", "1", "--concurrency", "1"], 2, "--concurrency is for"),
         (["grpc://127.0.0.1:1", "--model", "m", "--concurrency", "1,a"], 2, "is no list of numbers"),
         (["grpc://127.0.0.1:1", "--model", "m", "--rate", "0"], 2, "not above 0"),
