@@ -1,12 +1,12 @@
 """Storing float weights in 16 bits each."""
 
+from tfs.transforms.float_constants import DT_FLOAT, large_float_constants
 from tfs.transforms.graph_edit import GraphEdit, constant_node
 from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import GraphView, Tensor, node_def
 
 __all__ = ["Float16Weights"]
 
-_DT_FLOAT = 1
 _DT_HALF = 19
 
 
@@ -34,12 +34,7 @@ class Float16Weights(GraphPass):
         edit = GraphEdit(view)
         skipped: list[Skip] = []
         count = 0
-        for node in view:
-            if node.op != "Const" or node.attr["dtype"].type != _DT_FLOAT or view.is_root(node.name):
-                continue
-            values = view.constant(Tensor(node.name, 0))
-            if values is None or values.size < self._minimum_size:
-                continue
+        for node, values in large_float_constants(view, self._minimum_size):
             if np.abs(values).max() > np.finfo(np.float16).max or np.isnan(values).any():
                 skipped.append(Skip(node.name, "it holds values that float16 does not have"))
                 continue
@@ -47,7 +42,7 @@ class Float16Weights(GraphPass):
             inputs = [edit.put(constant_node(name, values.astype(np.float16), node.device))]
             cast = node_def("Cast", node.name, [*inputs, *map(Tensor.parse, node.input)], node.device)
             cast.attr["SrcT"].type = _DT_HALF
-            cast.attr["DstT"].type = _DT_FLOAT
+            cast.attr["DstT"].type = DT_FLOAT
             edit.put(cast)
             count += 1
         if not count:

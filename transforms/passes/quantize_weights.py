@@ -1,13 +1,12 @@
 """Storing float weights in 8 bits each."""
 
+from tfs.transforms.float_constants import large_float_constants
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, transform
 from tfs.transforms.graph_view import GraphView, Tensor, node_def
 from tfs.transforms.quantization import DT_QUINT8, quantized, quint8_constant
 
 __all__ = ["QuantizeWeights"]
-
-_DT_FLOAT = 1
 
 
 @transform
@@ -34,12 +33,7 @@ class QuantizeWeights(GraphPass):
         edit = GraphEdit(view)
         skipped: list[Skip] = []
         count = 0
-        for node in view:
-            if node.op != "Const" or node.attr["dtype"].type != _DT_FLOAT or view.is_root(node.name):
-                continue
-            values = view.constant(Tensor(node.name, 0))
-            if values is None or values.size < self._minimum_size:
-                continue
+        for node, values in large_float_constants(view, self._minimum_size):
             if not np.isfinite(values).all():
                 skipped.append(Skip(node.name, "it holds values that are not finite"))
                 continue
