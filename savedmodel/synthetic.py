@@ -1,6 +1,7 @@
 """Generated inputs for a signature: for verification and for warm-up without data."""
 
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def generate_examples(hints: InputHints, count: int, seed: int) -> list[Any]:
 
 
 class _Words:
-    """Words and nonsense; three of four are of the vocabulary, if there is one.
+    """Words and nonsense; three of four are of the vocabulary, if there is one, whose words come in turn.
 
     With `leading` the first element of each tensor is a word that most vocabularies have. That is for the first of
     several requests: the others of a single row would all be the same.
@@ -69,15 +70,18 @@ class _Words:
     def __init__(self, random: np.random.Generator, vocabulary: tuple[bytes, ...], *, leading: bool) -> None:
         self._random = random
         self._vocabulary = vocabulary
+        self._in_turn = cycle(random.permutation(len(vocabulary)).tolist())
         self._leading = leading
 
     def fill(self, shape: tuple[int, ...]) -> np.ndarray:
         values = np.empty(int(np.prod(shape)), dtype=object)
         for index in range(len(values)):
-            known = self._vocabulary and self._random.random() < _SHARE_OF_VOCABULARY
+            known = bool(self._vocabulary) and self._random.random() < _SHARE_OF_VOCABULARY
             words = self._vocabulary if known else _WORDS
-            first = self._leading and index == 0
-            values[index] = words[0] if first else words[self._random.integers(len(words))]
+            if self._leading and index == 0:
+                values[index] = words[0]
+            else:
+                values[index] = words[next(self._in_turn) if known else self._random.integers(len(words))]
         return values.reshape(shape)
 
 
