@@ -129,7 +129,10 @@ ENCODER = Section(
     _measure_encoder,
     """\
 Names and addresses as strings, SentencePiece with 30,000 pieces, LSTM and attention of dimension 256. The server and
-the loop in process have one core, the clients the others.""",
+the loop in process have one core, the clients the others.
+
+A core that rests between requests is slow to begin: without any network, `taskset -c 0 tfs bench VERSION --rate 150`
+had a median of 2.57 ms where back to back (`--concurrency 1`) it was 1.01 ms. That is most of the latency at 150/s.""",
     _encoder_targets,
     lambda result: (
         [f"The server held {result.figures['resident MiB']:.0f} MiB after the load."] if result.figures else []
