@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.remote_view import told_of
 from tfs.serve.local_cache import LocalCache
 from tfs.serve.source import SAVED_MODEL_FILES, Found, no_model_in, version_number
 from tfs.serve.version_policy import VersionPolicy
@@ -17,9 +18,6 @@ from tfs.serve.version_policy import VersionPolicy
 __all__ = ["RemoteStorage"]
 
 _logger = logging.getLogger(__name__)
-
-# Where fsspec's own message names the package that is missing, but not how it is installed here.
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 
 
 class RemoteStorage:
@@ -147,16 +145,9 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 @contextmanager
 def _told(what: str, url: str) -> Iterator[None]:
-    """Turn whatever a file system raises into one line: each of them has errors of its own."""
-    try:
-        yield
-    except TfsError:
-        raise
-    except ImportError as error:
-        extra = _EXTRAS.get(url.partition("://")[0])
-        hint = f"pip install 'tfs[{extra}]'" if extra else "install that package"
-        raise TfsError(f"{what}: {error}", hint) from error
-    except FileNotFoundError as error:
-        raise TfsError(f"{what}: there is nothing", "it is the URL above the versions") from error
-    except Exception as error:
-        raise TfsError(f"{what}: {type(error).__name__}: {error}") from error
+    """Turn whatever a file system raises into one line; what is not there is no base path."""
+    with told_of(what, url):
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise TfsError(f"{what}: there is nothing", "it is the URL above the versions") from error

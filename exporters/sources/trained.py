@@ -54,7 +54,7 @@ class SourceKind:
         return False
 
     def open(self, options: ExportOptions) -> Trained:
-        """Return the model of a source that this kind claims.
+        """Return the model of a source that this kind claims; a kind that never claims one does not define it.
 
         Raises:
             TfsError: it does not exist or cannot be loaded.
@@ -66,7 +66,7 @@ class SourceKind:
         return False
 
     def wrap(self, found: Any, options: ExportOptions) -> Trained:
-        """Return the model that a Python object of this kind is.
+        """Return the model that a Python object of this kind is; a kind that takes none does not define it.
 
         Raises:
             TfsError: the object is not complete, such as a model that was never built.
