@@ -1,11 +1,12 @@
 """Measure `tfs inspect` beside `saved_model_cli show`, and what first requests take: `python bench/inspecting.py`.
 
-Both commands describe the same version of about 100 MB in turn, each in a new process, so that whatever else the
-machine does meets both. The first requests are those of `tfs warmup --measure`: the slowest first request to a fresh
-server over the median of those after it.
+Both commands describe the same version of about 100 MB in turn, as they are typed in a shell, so that whatever else the
+machine does meets both; once before that, so that Python's bytecode is there. The first requests are those of
+`tfs warmup --measure`: the slowest first request to a fresh server over the median of those after it.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -24,27 +25,23 @@ _GOAL_SECONDS, _GOAL_RATIO = 0.4, 1.5
 
 def seconds(command: list[str]) -> float:
     """Run a command to its end and return how long it took."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=environment)
     return time.perf_counter() - start
 
 
 def print_describing(model: Model, rounds: int) -> None:
     """Print the medians of both commands, and the median of the rounds' ratios."""
     version = str(Path(model.base_path) / "1")
-    module = [sys.executable, "-m"]
+    scripts = Path(sys.executable).parent
     commands = {
-        "tfs inspect": [*module, "tfs.cli", "inspect", version],
-        "saved_model_cli show --all": [
-            *module,
-            "tensorflow.python.tools.saved_model_cli",
-            "show",
-            "--all",
-            "--dir",
-            version,
-        ],
+        "tfs inspect": [str(scripts / "tfs"), "inspect", version],
+        "saved_model_cli show --all": [str(scripts / "saved_model_cli"), "show", "--all", "--dir", version],
     }
     times: dict[str, list[float]] = {name: [] for name in commands}
+    for command in commands.values():
+        seconds(command)
     for _ in range(rounds):
         for name, command in commands.items():
             times[name].append(seconds(command))

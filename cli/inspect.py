@@ -161,7 +161,7 @@ def _describe(path: str, tags: str, signature: str | None, *, with_records: bool
     from tfs.savedmodel.description import describe
     from tfs.savedmodel.reading import signature_named
     from tfs.savedmodel.remote_view import local_view
-    from tfs.savedmodel.warmup import summarize_records
+    from tfs.savedmodel.warmup_summary import summarize_records
 
     with local_view(path) as local:
         description = describe(local, tags=tags.split(","), shown_as=path)

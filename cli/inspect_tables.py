@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tfs.savedmodel.comparison import Comparison
     from tfs.savedmodel.description import Description
     from tfs.savedmodel.request_samples import RequestSample
-    from tfs.savedmodel.warmup import RecordSummary
+    from tfs.savedmodel.warmup_summary import RecordSummary
     from tfs.serve.client.served_model import ServedModel
 
 __all__ = ["facts_of", "print_comparison", "print_description", "print_requests", "print_scan", "print_served"]

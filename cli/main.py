@@ -5,6 +5,7 @@ Nothing here or in a subcommand's module imports TensorFlow, numpy or pydantic a
 
 import signal
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -13,18 +14,29 @@ import typer
 
 from tfs.savedmodel.errors import TfsError
 
-__all__ = ["app", "main"]
+__all__ = ["command_line", "main"]
 
 # In the order of the help text. Each module has `register(app)`, which adds its subcommand.
 _COMMANDS: tuple[str, ...] = ("export", "optimize", "warmup", "inspect", "serve", "run", "predict", "bench")
 
-app = typer.Typer(
-    name="tfs",
-    help="From a trained TensorFlow model to a production endpoint: export, optimize, warm up, inspect, serve.",
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # Rich would draw boxes around the same text for twice the time
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+def command_line(words: Sequence[str]) -> typer.Typer:
+    """Return what can parse these words: with the subcommand that they name, or with all if they name none.
+
+    A subcommand that is not asked for would only take time.
+    """
+    app = typer.Typer(
+        name="tfs",
+        help="From a trained TensorFlow model to a production endpoint: export, optimize, warm up, inspect, serve.",
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # Rich would draw boxes around the same text for twice the time
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    first = next((word for word in words if not word.startswith("-")), None)
+    for name in (first,) if first in _COMMANDS else _COMMANDS:
+        import_module(f"tfs.cli.{name}").register(app)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -35,7 +47,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
     version: Annotated[
@@ -48,17 +59,13 @@ def _root(
         raise typer.Exit(2)
 
 
-for _name in _COMMANDS:
-    import_module(f"tfs.cli.{_name}").register(app)
-
-
 def main() -> None:
     """Run the command line; a user's mistake ends in one line on stderr and exit code 1 or 2."""
     # So that what a command has begun to write goes as it does on Ctrl-C; `tfs serve` has a handler of its own.
     signal.signal(signal.SIGTERM, _terminate)
     try:
         # Not standalone, so that what Typer has to complain about arrives here too; Ctrl-C comes back as 130.
-        sys.exit(app(prog_name="tfs", standalone_mode=False))
+        sys.exit(command_line(sys.argv[1:])(prog_name="tfs", standalone_mode=False))
     except TfsError as error:
         if "--debug" in sys.argv:
             raise

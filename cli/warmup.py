@@ -9,7 +9,7 @@ from tfs.cli.console import err, out, print_json, progress
 from tfs.savedmodel.errors import UsageError
 
 if TYPE_CHECKING:
-    from tfs.savedmodel.warmup import WarmupSummary
+    from tfs.savedmodel.warmup_summary import WarmupSummary
     from tfs.serve.warmup_measurement import Latencies
 
 __all__ = ["register"]
@@ -94,7 +94,8 @@ def _warmup(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    from tfs.savedmodel.warmup import summarize, warmup_file
+    from tfs.savedmodel.warmup import warmup_file
+    from tfs.savedmodel.warmup_summary import summarize
 
     sources = synthetic + (data is not None) + bool(from_log)
     if sources > 1 or (not sources and not measure):

@@ -15,7 +15,7 @@ from typing import Any
 import google_crc32c
 from google.protobuf.message import DecodeError
 
-from tfs.savedmodel.dtypes import dtype_name, numpy_dtype
+from tfs.savedmodel.dtypes import dtype_name, dtype_size
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import tensor_bundle_pb2
 
@@ -73,7 +73,7 @@ def _entry(key: str, proto: Any) -> CheckpointEntry:
     dtype = dtype_name(proto.dtype)
     size = proto.size
     if proto.slices and dtype != "string":
-        size = math.prod(shape) * numpy_dtype(dtype).itemsize
+        size = math.prod(shape) * dtype_size(dtype)
     return CheckpointEntry(key, dtype, shape, size)
 
 

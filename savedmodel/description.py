@@ -26,7 +26,7 @@ from tfs.savedmodel.restoring import needs_checkpoint, unrestored_variables
 from tfs.savedmodel.tables import Table, tables_of
 from tfs.savedmodel.tensorflow_paths import text_op_libraries
 from tfs.savedmodel.tflite_file import TFLITE_FILE, is_tflite_only, read_tflite
-from tfs.savedmodel.warmup import WarmupSummary, summarize
+from tfs.savedmodel.warmup_summary import WarmupSummary, summarize
 
 __all__ = ["Description", "Variable", "describe", "graph_of", "tflite_file_of"]
 

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-from google.protobuf.message import DecodeError
-
 from tfs.savedmodel.dtypes import dtype_name
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.proto_files import read_proto
 from tfs.savedmodel.protos import graph_pb2
 from tfs.savedmodel.reading import Signature, TensorInfo
 
@@ -25,15 +23,7 @@ def read_graph_def(file: Path) -> Any:
     Raises:
         TfsError: the file cannot be read, is damaged, or holds something else.
     """
-    try:
-        if file.suffix == ".pbtxt":
-            graph_def = text_format.Parse(file.read_text(encoding="utf-8"), graph_pb2.GraphDef())
-        else:
-            graph_def = graph_pb2.GraphDef.FromString(file.read_bytes())
-    except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
-        raise TfsError(f"`{file}` is truncated or no GraphDef: {error}") from error
-    except OSError as error:
-        raise TfsError(f"`{file}` cannot be read: {error.strerror}") from error
+    graph_def = read_proto(file, graph_pb2.GraphDef)
     if not graph_def.node or not all(node.name and node.op for node in graph_def.node):
         raise TfsError(f"`{file}` is no GraphDef: it has no nodes")
     return graph_def

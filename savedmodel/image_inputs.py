@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfs.savedmodel.dtypes import numpy_dtype
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.numpy_dtypes import numpy_dtype
 from tfs.savedmodel.reading import Signature, TensorInfo
 
 __all__ = ["IMAGE_SUFFIXES", "PixelRange", "inputs_from_images"]

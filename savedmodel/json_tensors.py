@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tfs.savedmodel.dtypes import numpy_dtype
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.numpy_dtypes import numpy_dtype
 
 __all__ = ["array_from_json", "json_from_array"]
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tfs.savedmodel.dtypes import dtype_of_array, numpy_dtype
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.json_tensors import array_from_json
+from tfs.savedmodel.numpy_dtypes import dtype_of_array, numpy_dtype
 from tfs.savedmodel.reading import Signature, TensorInfo
 from tfs.savedmodel.tensors import string_array
 

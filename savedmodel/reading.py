@@ -5,13 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import text_format
-from google.protobuf.message import DecodeError
-
+from tfs.savedmodel.dtypes import dtype_name
 from tfs.savedmodel.errors import TfsError
-from tfs.savedmodel.json_tensors import json_from_array
+from tfs.savedmodel.proto_files import read_proto
 from tfs.savedmodel.protos import saved_model_pb2
-from tfs.savedmodel.tensors import array_from_proto
 
 __all__ = [
     "SERVE_TAG",
@@ -107,15 +104,7 @@ def read_saved_model(directory: Path) -> Any:
         TfsError: there is none, or it is truncated, damaged or empty.
     """
     file = saved_model_file(directory)
-    try:
-        if file.suffix == ".pbtxt":
-            proto = text_format.Parse(file.read_text(encoding="utf-8"), saved_model_pb2.SavedModel())
-        else:
-            proto = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
-        raise TfsError(f"`{file}` is truncated or no SavedModel: {error}", "export the model again") from error
-    except OSError as error:
-        raise TfsError(f"`{file}` cannot be read: {error.strerror}") from error
+    proto = read_proto(file, saved_model_pb2.SavedModel, hint="export the model again")
     if not proto.meta_graphs:
         raise TfsError(f"`{file}` is empty or no SavedModel: it holds no graph", "export the model again")
     return proto
@@ -190,6 +179,12 @@ def _find_file(directory: Path) -> Path | None:
 def _defaults(signature: Any) -> dict[str, Any]:
     # TensorFlow 2.15 has no defaults yet.
     protos = getattr(signature, "defaults", {})
+    if not protos:
+        return {}
+    # With them comes numpy, which few signatures need.
+    from tfs.savedmodel.json_tensors import json_from_array
+    from tfs.savedmodel.tensors import array_from_proto
+
     return {alias: json_from_array(array_from_proto(protos[alias])) for alias in sorted(protos)}
 
 
@@ -198,9 +193,6 @@ def _tensors(infos: Any) -> dict[str, TensorInfo]:
 
 
 def _tensor_info(info: Any) -> TensorInfo:
-    # With it comes numpy, which a server that only looks at a graph's variables has no use for.
-    from tfs.savedmodel.dtypes import dtype_name
-
     encoding = info.WhichOneof("encoding")
     components: tuple[str, ...] = ()
     if encoding == "coo_sparse":

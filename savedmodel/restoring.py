@@ -13,6 +13,8 @@ __all__ = ["init_parts", "needs_checkpoint", "saver_parts", "unrestored_variable
 _MAIN_OP_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
 _REFERENCE_VARIABLES = ("Variable", "VariableV2")  # of TF 1
 _INIT_SIGNATURE = "__saved_model_init_op"
+# Most nodes of most graphs: no attribute of theirs can name a function.
+_CALLING_NOTHING = {"Const", "Identity", "NoOp", "Placeholder", "ReadVariableOp", "VarHandleOp"}
 
 
 def unrestored_variables(graph: Any) -> list[str]:
@@ -37,20 +39,19 @@ def needs_checkpoint(graph: Any) -> bool:
 def saver_parts(graph: Any) -> tuple[set[str], set[str]]:
     """Return what only saves and restores the variables of a MetaGraphDef: names of nodes, names of functions."""
     nodes = {node.name: node for node in graph.graph_def.node}
-    bodies = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
+    calls = _Calls(graph.graph_def.library)
     saver = (graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name)
     saving = _nodes_behind(nodes, [name for name in saver if name])
     serving = _nodes_behind(nodes, [*_signature_outputs(graph), *_init_ops(graph)])
-    called = _functions_below((nodes[name] for name in saving), bodies)
-    return saving - serving, called - _functions_below((nodes[name] for name in nodes.keys() - saving), bodies)
+    called = calls.below(nodes[name] for name in saving)
+    return saving - serving, called - calls.below(nodes[name] for name in nodes.keys() - saving)
 
 
 def init_parts(graph: Any) -> tuple[set[str], set[str]]:
     """Return what a loader runs to restore and initialise a MetaGraphDef: names of nodes, names of functions."""
     nodes = {node.name: node for node in graph.graph_def.node}
-    bodies = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
     run = _nodes_behind(nodes, [name for name in (graph.saver_def.restore_op_name, *_init_ops(graph)) if name])
-    return run, _functions_below((nodes[name] for name in run), bodies)
+    return run, _Calls(graph.graph_def.library).below(nodes[name] for name in run)
 
 
 def _signature_outputs(graph: Any) -> list[str]:
@@ -63,23 +64,37 @@ def _signature_outputs(graph: Any) -> list[str]:
     ]
 
 
-def _functions_below(calling: Iterable[Any], bodies: dict[str, Any]) -> set[str]:
-    found: set[str] = set()
-    waiting = list(calling)
-    while waiting:
-        node = waiting.pop()
-        named = {node.op}
-        for value in node.attr.values():
-            # Asked first, since protobuf makes an empty message of each kind that is looked at.
-            kind = value.WhichOneof("value")
-            if kind == "func":
-                named.add(value.func.name)
-            elif kind == "list":
-                named.update(function.name for function in value.list.func)
-        for name in (named & bodies.keys()) - found:
+class _Calls:
+    """Which functions of a library are called where; each body is looked through once, when it is first asked for."""
+
+    def __init__(self, library: Any) -> None:
+        self._bodies = {function.signature.name: function.node_def for function in library.function}
+        self._called: dict[str, set[str]] = {}
+
+    def below(self, nodes: Iterable[Any]) -> set[str]:
+        """Return the functions that these nodes call, and those that these call in turn."""
+        found: set[str] = set()
+        waiting = self._named(nodes)
+        while waiting:
+            name = waiting.pop()
             found.add(name)
-            waiting.extend(bodies[name])
-    return found
+            if name not in self._called:
+                self._called[name] = self._named(self._bodies[name])
+            waiting |= self._called[name] - found
+        return found
+
+    def _named(self, nodes: Iterable[Any]) -> set[str]:
+        named: set[str] = set()
+        for node in nodes:
+            named.add(node.op)
+            for value in node.attr.values() if node.op not in _CALLING_NOTHING else ():
+                # Asked first, since protobuf makes an empty message of each kind that is looked at.
+                kind = value.WhichOneof("value")
+                if kind == "func":
+                    named.add(value.func.name)
+                elif kind == "list":
+                    named.update(function.name for function in value.list.func)
+        return named & self._bodies.keys()
 
 
 def _init_ops(graph: Any) -> list[str]:

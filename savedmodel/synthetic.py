@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfs.savedmodel.dtypes import numpy_dtype
 from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.input_hints import ExampleFeature, InputHints
+from tfs.savedmodel.numpy_dtypes import numpy_dtype
 from tfs.savedmodel.protos import example_pb2
 from tfs.savedmodel.reading import Signature, TensorInfo
 

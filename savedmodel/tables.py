@@ -6,7 +6,6 @@ from typing import Any
 
 from tfs.savedmodel.dtypes import dtype_name
 from tfs.savedmodel.op_findings import all_nodes
-from tfs.savedmodel.tensors import array_from_proto
 
 __all__ = ["Table", "table_contents", "tables_of"]
 
@@ -56,6 +55,8 @@ def tables_of(graph_def: Any) -> list[Table]:
 
 def table_contents(graph_def: Any) -> list[bytes]:
     """Return the strings in constants that tables of a GraphDef are filled from, in their order."""
+    from tfs.savedmodel.tensors import array_from_proto  # with numpy, which the tables' names do not need
+
     constants = {node.name: node for node in graph_def.node if node.op == "Const"}
     fillers = {f.signature.name for f in graph_def.library.function if any(n.op in _FILLERS for n in f.node_def)}
     words: list[bytes] = []

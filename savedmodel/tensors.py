@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tfs.savedmodel.dtypes import dtype_name, dtype_number, dtype_of_array, numpy_dtype
+from tfs.savedmodel.dtypes import dtype_name, dtype_number
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.numpy_dtypes import dtype_of_array, numpy_dtype
 from tfs.savedmodel.protos import tensor_pb2
 
 __all__ = ["array_from_proto", "proto_from_array", "string_array"]

@@ -11,8 +11,9 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from tfs.savedmodel.dtypes import dtype_name, dtype_number, dtype_of_array, numpy_dtype
+from tfs.savedmodel.dtypes import dtype_name, dtype_number
 from tfs.savedmodel.errors import TfsError
+from tfs.savedmodel.numpy_dtypes import dtype_of_array, numpy_dtype
 from tfs.savedmodel.protos import load
 from tfs.serve.codes import Code
 from tfs.serve.data_plane import VersionError

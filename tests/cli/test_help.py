@@ -24,8 +24,8 @@ def test_help_lists_the_commands_in_the_order_of_the_work(tfs):
 def test_help_loads_nothing_heavy():
     code = (
         "import sys\n"
-        "from tfs.cli.main import app\n"
-        "app(['--help'], standalone_mode=False)\n"
+        "from tfs.cli.main import command_line\n"
+        "command_line(['--help'])(['--help'], standalone_mode=False)\n"
         "heavy = ['tensorflow', 'numpy', 'pydantic', 'google.protobuf', 'grpc', 'httpx', 'yaml', 'keras']\n"
         "loaded = [name for name in heavy if name in sys.modules]\n"
         "assert not loaded, loaded\n"
@@ -61,8 +61,8 @@ def test_version_prints_three_lines(tfs):
 
 def test_version_finds_tensorflow_without_importing_it():
     code = (
-        "import sys; from tfs.cli.main import app\n"
-        "app(['--version'], standalone_mode=False)\n"
+        "import sys; from tfs.cli.main import command_line\n"
+        "command_line(['--version'])(['--version'], standalone_mode=False)\n"
         "assert 'tensorflow' not in sys.modules and 'numpy' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)

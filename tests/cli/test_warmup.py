@@ -134,8 +134,9 @@ def test_what_does_not_exist_is_one_line(tfs, version, tmp_path):
 
 def test_tensorflow_is_not_loaded(version):
     code = (
-        "import sys; from tfs.cli.main import app\n"
-        f"app(['warmup', {str(version)!r}, '--synthetic'], standalone_mode=False)\n"
+        "import sys; from tfs.cli.main import command_line\n"
+        f"words = ['warmup', {str(version)!r}, '--synthetic']\n"
+        "command_line(words)(words, standalone_mode=False)\n"
         "loaded = [name for name in ('tensorflow', 'tensorflow.python', 'keras') if name in sys.modules]\n"
         "assert not loaded, loaded"
     )

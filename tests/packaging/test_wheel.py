@@ -44,7 +44,9 @@ def test_the_licence_is_packed(names):
 
 def test_modules_come_from_the_wheel(installed, tmp_path):
     code = (
-        "import json, tfs.cli.main, tfs.exporters, tfs.savedmodel.errors, tfs.serve._engine, tfs.transforms, sys\n"
+        "import json, sys\n"
+        "import tfs.cli.inspect, tfs.cli.serve, tfs.exporters, tfs.savedmodel.errors\n"
+        "import tfs.serve._engine, tfs.transforms\n"
         "print(json.dumps([m.__file__ for name, m in sys.modules.items() if name.startswith('tfs.')]))"
     )
     done = installed.run("python", "-c", code, cwd=tmp_path)

@@ -4,7 +4,8 @@ from collections import Counter
 import numpy as np
 
 from tfs.savedmodel.description import describe
-from tfs.savedmodel.warmup import PredictRecord, WarmupSummary, log_of_record, warmup_file, write_records
+from tfs.savedmodel.warmup import PredictRecord, log_of_record, warmup_file, write_records
+from tfs.savedmodel.warmup_summary import WarmupSummary
 
 
 def test_the_parts_are_counted_as_tensorflow_counts_them(plain_model):

@@ -7,14 +7,13 @@ from tfs.savedmodel.errors import TfsError
 from tfs.savedmodel.protos import prediction_log_pb2
 from tfs.savedmodel.warmup import (
     PredictRecord,
-    WarmupSummary,
     log_of_record,
     read_predict_records,
     read_records,
-    summarize,
     warmup_file,
     write_records,
 )
+from tfs.savedmodel.warmup_summary import WarmupSummary, summarize
 
 
 @pytest.fixture

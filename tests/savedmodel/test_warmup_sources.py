@@ -8,8 +8,9 @@ from tfs.savedmodel.errors import TfsError, UsageError
 from tfs.savedmodel.protos import example_pb2
 from tfs.savedmodel.reading import read_signatures
 from tfs.savedmodel.tfrecord import read_tfrecord, write_tfrecord
-from tfs.savedmodel.warmup import log_of_record, read_predict_records, summarize_records, write_records
+from tfs.savedmodel.warmup import log_of_record, read_predict_records, write_records
 from tfs.savedmodel.warmup_sources import Selection, add_warmup, records_from_file
+from tfs.savedmodel.warmup_summary import summarize_records
 
 
 @pytest.fixture(scope="module")

@@ -178,5 +178,9 @@ def test_version_prints_the_lines_of_tensorflow_model_server() -> None:
 
 
 def test_help_of_the_server_loads_no_tensorflow() -> None:
-    code = "import sys; from tfs.cli.main import app; assert not [m for m in sys.modules if m.startswith('tensorflow')]"
+    code = (
+        "import sys; from tfs.cli.main import command_line\n"
+        "command_line(['serve'])(['serve', '--help'], standalone_mode=False)\n"
+        "assert not [m for m in sys.modules if m.startswith('tensorflow')]"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
