@@ -115,6 +115,7 @@ def facts_of(description: "Description") -> Iterable[tuple[str, str]]:
         yield "tag sets", "; ".join(map(",".join, description.tag_sets))
     if description.kind != "tflite_model":
         yield "written by", f"TensorFlow {description.tensorflow_version or 'of unknown version'}"
+    yield from _origin(description)
     yield "graph", f"{description.nodes} nodes, {readable_size(description.graph_size)}"
     yield "functions", f"{description.functions} with {description.function_nodes} nodes"
     yield "variables", _variables_text(description)
@@ -130,6 +131,21 @@ def facts_of(description: "Description") -> Iterable[tuple[str, str]]:
         ops = sorted({found.op for found in description.denied_ops})
         yield "denied ops", f"{', '.join(ops)} (--scan shows where)"
     yield "warm-up", _warmup_text(description)
+
+
+def _origin(description: "Description") -> Iterable[tuple[str, str]]:
+    """Yield what `tfs export` and `tfs optimize` have written down; nothing of what they have not."""
+    export = description.provenance.export or {}
+    options, git = (value if isinstance(value, dict) else {} for value in map(export.get, ("options", "git")))
+    source = options.get("source") or options.get("model_fn")
+    if source:
+        tools = (f"{name} {export[name]}" for name in ("tfs", "keras") if export.get(name))
+        yield "exported", ", ".join([f"from {source}", *tools])
+        yield "exported at", str(export.get("time", "unknown time"))
+    if "commit" in git:
+        yield "commit", f"{git['commit']}{', and changes' if git.get('changed') else ''}"
+    for change in description.provenance.changes:
+        yield "changed", f"{change.get('command', 'unknown command')}: {change.get('transforms', '')}"
 
 
 def _variables_text(description: "Description") -> str:

@@ -178,7 +178,7 @@ def _describe_tflite(file: Path, directory: Path | None, shown_as: str) -> Descr
         tags=(),
         tag_sets=(),
         tensorflow_version="",
-        provenance=Provenance("", "", 0, 0, False, {}),
+        provenance=provenance_of(meta_graph_pb2.MetaGraphDef(), directory),
         signatures=model.signatures,
         concrete_functions=(),
         variables=(),

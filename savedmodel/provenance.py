@@ -1,5 +1,6 @@
 """Where a version comes from, as far as its files say."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from tfs.savedmodel.protos import fingerprint_pb2
 __all__ = ["Provenance", "provenance_of"]
 
 _FINGERPRINT = "fingerprint.pb"
+_EXPORT = Path("assets.extra", "tfs_export.json")
+_CHANGES = Path("assets.extra", "provenance.json")
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Provenance:
         stripped_default_attributes: whether attributes with their default value were left out, for older readers.
         fingerprint: hashes of graph, signatures, objects and variables by name, in hexadecimal, and the `uuid` of the
             save, if there is a `fingerprint.pb`: two versions with the same hashes are the same model.
+        export: what `tfs export` has written down: its `options`, `sha256` of the files that they name, `git` commit,
+            versions and `time`; null if something else has written the version.
+        changes: what was done to it since, in order: of `tfs optimize` its `transforms` and versions.
     """
 
     tensorflow_version: str
@@ -33,10 +39,17 @@ class Provenance:
     min_consumer: int
     stripped_default_attributes: bool
     fingerprint: dict[str, str]
+    export: dict[str, Any] | None
+    changes: tuple[dict[str, Any], ...]
 
 
 def provenance_of(graph: Any, directory: Path | None) -> Provenance:
-    """Return what a MetaGraphDef, and the version directory if it is from one, say about their origin."""
+    """Return what a MetaGraphDef, and the version directory if it is from one, say about their origin.
+
+    Files that are damaged count as absent, since no server reads them.
+    """
+    export = None if directory is None else _json(directory / _EXPORT)
+    changes = None if directory is None else _json(directory / _CHANGES)
     meta = graph.meta_info_def
     return Provenance(
         meta.tensorflow_version,
@@ -45,14 +58,23 @@ def provenance_of(graph: Any, directory: Path | None) -> Provenance:
         graph.graph_def.versions.min_consumer,
         meta.stripped_default_attrs,
         {} if directory is None else _fingerprint(directory / _FINGERPRINT),
+        export if isinstance(export, dict) else None,
+        tuple(entry for entry in changes if isinstance(entry, dict)) if isinstance(changes, list) else (),
     )
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _fingerprint(file: Path) -> dict[str, str]:
     try:
         proto = fingerprint_pb2.FingerprintDef.FromString(file.read_bytes())
     except (OSError, DecodeError):
-        return {}  # no loader reads it
+        return {}
     hashes = {
         field.name: f"{value:016x}" for field, value in proto.ListFields() if field.cpp_type == field.CPPTYPE_UINT64
     }

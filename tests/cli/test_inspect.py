@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ def test_tables_name_signatures_sizes_and_ops(tfs, exported):
     assert ["path", "1"] in rows
     assert ["tags", "serve"] in rows
     assert ["warm-up", "none"] in rows
+    assert re.search(r"^│ exported +│ from \S+digits_model.py:digits, tfs \d\S+, keras \d\S+ +│$", done.stdout, re.M)
     assert ["serving_default", "in", "images", "float32", "[?, 8, 8, 1]", "serving_default_images:0"] in rows
     assert ["words", "in", "up", "bool", "[]", "words_up:0"] in rows
     assert ["Conv2D", "2"] in rows or ["Conv2D", "1"] in rows
@@ -49,6 +51,7 @@ def test_json_is_what_the_published_schema_says(tfs, exported, tmp_path):
         "components": [],
     }
     assert (result["kind"], result["problems"], result["denied_ops"]) == ("saved_model", [], [])
+    assert result["provenance"]["export"]["options"]["source"].endswith("digits_model.py:digits")
     validator.validate(json.loads(tfs("inspect", exported, "--diff", version, "--json").stdout))
     validator.validate(json.loads(tfs("inspect", exported, "--request", "--json").stdout))
     for key in ("path", "ops", "warmup"):

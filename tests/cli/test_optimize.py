@@ -93,7 +93,10 @@ def test_json_has_stable_keys_and_stderr_is_quiet(tfs, exported, tmp_path):
 
 def test_an_optimized_version_answers_like_the_original(tfs, exported, tmp_path):
     assert tfs("optimize", exported, "-o", tmp_path / "2", "--no-verify").returncode == 0
-    described = [json.loads(tfs("inspect", path, "--json").stdout)["signatures"] for path in (exported, tmp_path / "2")]
+    inspected = [json.loads(tfs("inspect", path, "--json").stdout) for path in (exported, tmp_path / "2")]
+    described = [description["signatures"] for description in inspected]
+    changes = [[change["command"] for change in found["provenance"]["changes"]] for found in inspected]
+    assert changes == [[], ["tfs optimize"]]
     assert described[0] == described[1]
 
 

@@ -29,6 +29,22 @@ def test_the_parts_are_counted_as_tensorflow_counts_them(plain_model):
     assert (description.warmup, description.problems, description.custom_ops) == (None, (), {})
 
 
+def test_provenance_is_what_export_and_optimize_wrote_and_damage_is_none(plain_model, tmp_path):
+    version = shutil.copytree(plain_model / "3", tmp_path / "1")
+    extra = version / "assets.extra"
+    extra.mkdir(exist_ok=True)
+    (extra / "tfs_export.json").write_text('{"options": {"source": "m.py:model"}, "tfs": "0.1.0"}')
+    (extra / "provenance.json").write_text('[{"command": "tfs optimize", "transforms": "fold_constants"}, 3]')
+    found = describe(version).provenance
+    assert found.export == {"options": {"source": "m.py:model"}, "tfs": "0.1.0"}
+    assert found.changes == ({"command": "tfs optimize", "transforms": "fold_constants"},)
+    for damaged in ("[3", '"text"', "\udc80"):
+        for name in ("tfs_export.json", "provenance.json"):
+            (extra / name).write_bytes(damaged.encode(errors="surrogateescape"))
+        found = describe(version).provenance
+        assert (found.export, found.changes) == (None, ())
+
+
 def test_the_keras_3_defect_is_named(keras_saved_twice):
     (problem,) = describe(keras_saved_twice).problems
     assert "does not restore 2 variables" in problem
