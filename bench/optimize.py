@@ -137,7 +137,7 @@ def _interleaved(models: tuple[Path, Path, Path], batch_size: int, seconds: floa
     inputs = generate(signature, batch_size, 1)
     taken: list[list[float]] = [[] for _ in models]
     with ExitStack() as opened:
-        runners = [opened.enter_context(open_model(path)) for path in models]
+        runners = [opened.enter_context(open_model(path, as_served=True)) for path in models]
         for runner in runners * 2:
             runner.answer(signature.name, inputs)
         end = time.perf_counter() + seconds

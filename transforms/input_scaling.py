@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfs.transforms.bias import is_small_product, put_offset
 from tfs.transforms.factors import (
     LINEAR_OPS,
     TRANSPOSED_CONVOLUTIONS,
@@ -26,7 +27,7 @@ from tfs.transforms.factors import (
     kernel_output_axes,
 )
 from tfs.transforms.graph_edit import GraphEdit
-from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Reader, Tensor, attribute, node_def
+from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Reader, Tensor, attribute
 from tfs.transforms.scaling import ScalePlanner
 
 __all__ = ["Consumer", "consumers", "move_factor", "move_offset"]
@@ -154,8 +155,8 @@ def move_factor(view: GraphView, found: list[Consumer], factor: Factor) -> Plan:
     return Plan(tuple(changes), frozenset(consumer.node.name for consumer in found))
 
 
-def move_offset(edit: GraphEdit, found: list[Consumer], offset: Factor) -> None:
-    """Let a BiasAdd behind each of `found`, under its name, add what the offset comes to.
+def move_offset(view: GraphView, edit: GraphEdit, found: list[Consumer], offset: Factor) -> None:
+    """Let an addition behind each of `found`, under its name, add what the offset comes to.
 
     Raises:
         RefusedError: a kernel does not go with it; `edit` is unchanged then.
@@ -171,8 +172,5 @@ def move_offset(edit: GraphEdit, found: list[Consumer], offset: Factor) -> None:
         node = consumer.node
         linear = edit.copy(node.name)
         linear.name = edit.fresh_name(f"{node.name}/linear")
-        constant = edit.constant(f"{node.name}/offset", total, node.device)
-        bias = node_def("BiasAdd", node.name, [edit.put(linear), constant], node.device)
-        bias.attr["T"].CopyFrom(node.attr["T"])
-        bias.attr["data_format"].s = b"NCHW" if attribute(node, "data_format").s.startswith(b"NC") else b"NHWC"
-        edit.put(bias)
+        data_format = b"NCHW" if attribute(node, "data_format").s.startswith(b"NC") else b"NHWC"
+        put_offset(edit, node, edit.put(linear), total, None if is_small_product(view, node) else data_format)

@@ -5,7 +5,7 @@ to it, of the same dtype and shape, and costs next to nothing.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ __all__ = ["LargeConstants", "light_saved_model"]
 
 _LARGE = 65536  # bytes
 _NUMBER = "_tfs_large_constant"
+_HANDLE = "/_tfs_large_constant"
 _LINKED = ("variables", "assets")
 
 
@@ -33,14 +34,17 @@ class LargeConstants:
         """What the values take together."""
         return sum(map(len, self._values))
 
-    def take(self, meta_graph: Any) -> Any:
+    def take(self, meta_graph: Any, among: Container[str] | None = None) -> Any:
         """Return a copy of a MetaGraphDef without the values of its large constants; the original loses them too.
 
         Numbers only, and none that the init op needs: whoever loads the copy gets its variables and tables right.
+        With `among` only constants of the main graph with these names.
         """
         init_nodes, init_functions = init_parts(meta_graph)
         for function, node in all_nodes(meta_graph.graph_def):
             needed = function in init_functions if function else node.name in init_nodes
+            if among is not None:
+                needed |= bool(function) or node.name not in among
             if node.op == "Const" and not needed and len(node.attr["value"].tensor.tensor_content) >= _LARGE:
                 tensor = node.attr["value"].tensor
                 node.attr[_NUMBER].i = len(self._values)
@@ -64,6 +68,24 @@ class LargeConstants:
         nodes = [self._with_value(node) if _NUMBER in node.attr else node for node in view]
         self._values.clear()
         return GraphView(nodes, view.roots, library, view.versions)
+
+    def move_into_variables(self, graph_def: Any) -> dict[str, bytes]:
+        """Let each constant of the main graph that has no value be the read of a variable, under the same name.
+
+        Returns the values by the names of the variables' handles; they are not held here any longer.
+        """
+        values = {}
+        for node in [node for node in graph_def.node if _NUMBER in node.attr]:
+            handle = graph_def.node.add(op="VarHandleOp", name=f"{node.name}{_HANDLE}", device=node.device)
+            handle.attr["dtype"].CopyFrom(node.attr["dtype"])
+            handle.attr["shape"].shape.CopyFrom(node.attr["value"].tensor.tensor_shape)
+            handle.attr["shared_name"].s = handle.name.encode()
+            values[handle.name] = self._values[node.attr[_NUMBER].i]
+            node.op = "ReadVariableOp"
+            node.input.insert(0, handle.name)
+            del node.attr[_NUMBER], node.attr["value"]
+        self._values.clear()
+        return values
 
     def _with_value(self, node: NodeDef) -> NodeDef:
         copy = type(node)()

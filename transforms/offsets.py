@@ -2,15 +2,17 @@
 
 BiasAdd(x, b) + c   ->   BiasAdd(x, b + c)
 conv + c            ->   BiasAdd(conv, c)        (TensorFlow then fuses it with the convolution at run time)
+matmul + c          ->   matmul - (-c)           (if small, since fusing would make it slower: see `bias`)
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from tfs.transforms.bias import is_small_product, put_offset
 from tfs.transforms.factors import FLOAT_TYPES, LINEAR_OPS, RefusedError, channel_axis, constant_value
 from tfs.transforms.graph_edit import GraphEdit
-from tfs.transforms.graph_view import GraphView, NodeDef, Tensor, node_def
+from tfs.transforms.graph_view import GraphView, NodeDef, Tensor
 from tfs.transforms.scaling import ScalePlanner
 
 __all__ = ["join_offsets"]
@@ -26,6 +28,10 @@ class _Offset(NamedTuple):
     values: np.ndarray
     axis: int
     waits: list[str]
+
+    @property
+    def data_format(self) -> bytes:
+        return b"NHWC" if self.axis == -1 else b"NCHW"
 
 
 def join_offsets(planner: ScalePlanner) -> tuple[GraphView, int]:
@@ -57,8 +63,11 @@ def _join(planner: ScalePlanner, node: NodeDef, edit: GraphEdit, claimed: set[st
         inner = view.nodes[outer.source.node]
         if inner.name in claimed or node.name in claimed:
             return set()
-        if inner.op in _FUSED_WITH_BIAS and node.op != "BiasAdd":
-            return _put(node, outer, outer.values, outer.waits, edit)
+        apart = is_small_product(view, inner)
+        if inner.op in _FUSED_WITH_BIAS and node.op != ("Sub" if apart else "BiasAdd"):
+            put_offset(edit, node, outer.source, outer.values, None if apart else outer.data_format)
+            edit.wait_for(node.name, outer.waits)
+            return {node.name}
         if inner.op not in _ADDITIONS or view.is_root(inner.name) or len(view.readers(inner.name)) > 1:
             return set()
         first = _per_channel(planner, inner)
@@ -67,22 +76,11 @@ def _join(planner: ScalePlanner, node: NodeDef, edit: GraphEdit, claimed: set[st
     if inner.op != "BiasAdd" and view.nodes[first.source.node].op not in LINEAR_OPS:
         return set()
     total = (first.values.astype(np.float64) + outer.values.astype(np.float64)).astype(outer.values.dtype)
+    apart = inner.op != "BiasAdd" and is_small_product(view, view.nodes[first.source.node])
     edit.drop(inner.name)
-    return _put(node, first, total, [*outer.waits, *first.waits], edit) | {inner.name}
-
-
-def _put(node: NodeDef, offset: _Offset, values: np.ndarray, waits: list[str], edit: GraphEdit) -> set[str]:
-    """Let a BiasAdd of `values` to what `offset` adds to take the place of `node`."""
-    constant = edit.constant(f"{node.name}/offset", values, node.device)
-    bias = node_def("BiasAdd", node.name, [offset.source, constant], node.device)
-    bias.attr["T"].CopyFrom(node.attr["T"])
-    for key, value in node.attr.items():
-        if key.startswith("_"):
-            bias.attr[key].CopyFrom(value)
-    bias.attr["data_format"].s = b"NHWC" if offset.axis == -1 else b"NCHW"
-    edit.put(bias)
-    edit.wait_for(node.name, waits)
-    return {node.name}
+    put_offset(edit, node, first.source, total, None if apart else first.data_format)
+    edit.wait_for(node.name, [*outer.waits, *first.waits])
+    return {node.name, inner.name}
 
 
 def _per_channel(planner: ScalePlanner, node: NodeDef) -> _Offset:

@@ -9,16 +9,33 @@ from typing import Any
 import numpy as np
 
 from tfs.savedmodel.errors import TfsError
-from tfs.savedmodel.reading import Signature, TensorInfo, meta_graph, read_saved_model, signatures_of
+from tfs.savedmodel.reading import (
+    Signature,
+    TensorInfo,
+    meta_graph,
+    read_saved_model,
+    saved_model_file,
+    signatures_of,
+)
 from tfs.savedmodel.restoring import unrestored_variables
 from tfs.transforms.large_constants import LargeConstants, light_saved_model
+from tfs.transforms.light_session import open_light_session
 from tfs.transforms.tensorflow_runtime import first_line, open_session
 
 __all__ = ["ModelRunner", "check_functions_load", "open_model"]
 
+# Of `saved_model.pb`; a session that holds its constants takes about ten times as much.
+_LIGHT_BYTES = 32_000_000
+
 
 class ModelRunner(ABC):
-    """A loaded model that answers requests."""
+    """A loaded model that answers requests.
+
+    Attributes:
+        holds_constants: False if its weights are variables here, though constants in the file.
+    """
+
+    holds_constants = True
 
     @abstractmethod
     def answer(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | str:
@@ -29,10 +46,11 @@ class ModelRunner(ABC):
 
 
 @contextmanager
-def open_model(path: Path) -> Iterator[ModelRunner]:
+def open_model(path: Path, *, as_served: bool = False) -> Iterator[ModelRunner]:
     """Load a SavedModel for as long as the block runs, through the v1 loader (which does what the C++ loader does).
 
-    A Keras 3 model that only `tf.saved_model.load` can restore is run through that.
+    A Keras 3 model that only `tf.saved_model.load` can restore is run through that. The weights of a graph of more
+    than 32 MB are held as variables, which saves most of the memory (see `light_session`), unless `as_served`.
 
     Raises:
         TfsError: the model cannot be loaded.
@@ -42,9 +60,12 @@ def open_model(path: Path) -> Iterator[ModelRunner]:
     signatures, tags, needs_functions = _described(path)
     if needs_functions:
         yield _FunctionRunner(tf.saved_model.load(str(path), tags=tags))
-        return
-    with open_session(path, tags) as session:
-        yield _SessionRunner(session, signatures)
+    elif as_served or saved_model_file(path).stat().st_size < _LIGHT_BYTES:
+        with open_session(path, tags) as session:
+            yield _SessionRunner(session, signatures)
+    else:
+        with open_light_session(path) as session:
+            yield _SessionRunner(session, signatures, holds_constants=False)
 
 
 def _described(path: Path) -> tuple[dict[str, Signature], list[str], bool]:
@@ -73,7 +94,8 @@ def check_functions_load(path: Path) -> None:
 
 
 class _SessionRunner(ModelRunner):
-    def __init__(self, session: Any, signatures: Mapping[str, Signature]) -> None:
+    def __init__(self, session: Any, signatures: Mapping[str, Signature], *, holds_constants: bool = True) -> None:
+        self.holds_constants = holds_constants
         self._session = session
         self._signatures = signatures
         self._calls: dict[str, Any] = {}

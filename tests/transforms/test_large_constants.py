@@ -9,8 +9,10 @@ from graphs import numbers
 
 from tfs.savedmodel.op_findings import all_nodes
 from tfs.savedmodel.reading import meta_graph, read_saved_model
+from tfs.transforms import light_session, running
 from tfs.transforms.optimizing import OptimizeReport, optimize
-from tfs.transforms.running import open_model
+from tfs.transforms.running import ModelRunner, open_model
+from tfs.transforms.tensorflow_runtime import release_memory
 
 _ROWS = 20_000  # of 8 bytes: a table whose keys and values are large constants too
 
@@ -73,3 +75,68 @@ def test_the_report_counts_them(optimized: tuple[Path, OptimizeReport]) -> None:
     inlining = optimized[1].passes[0]
     assert weights < inlining.bytes_before
     assert weights < inlining.bytes_after
+
+
+def test_a_session_of_variables_answers_as_one_of_constants(
+    optimized: tuple[Path, OptimizeReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_model(optimized[0]) as model:
+        assert model.holds_constants
+        expected = _answer(model)
+    monkeypatch.setattr(running, "_LIGHT_BYTES", 0)
+    with open_model(optimized[0]) as model:
+        assert not model.holds_constants
+        actual = _answer(model)
+    with open_model(optimized[0], as_served=True) as model:
+        assert model.holds_constants
+    assert actual.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(actual[name], value)
+
+
+def _answer(model: ModelRunner) -> dict[str, np.ndarray]:
+    answer = model.answer("serving_default", {"x": numbers(2, 160), "k": np.array([3])})
+    assert isinstance(answer, dict)
+    return answer
+
+
+def test_weights_become_variables_unless_something_is_computed_of_them_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 160], name="x")
+        weight = tf.identity(tf.constant(numbers(160, 160, seed=1), name="weight"))
+        turned = tf.transpose(tf.constant(numbers(160, 160, seed=2), name="turned"))
+        v1.saved_model.simple_save(session, str(tmp_path / "1"), {"x": x}, {"y": x @ weight @ turned})
+    monkeypatch.setattr(running, "_LIGHT_BYTES", 0)
+    with light_session.open_light_session(tmp_path / "1") as session:
+        kinds = {name: session.graph.get_operation_by_name(name).type for name in ("weight", "turned")}
+    assert kinds == {"weight": "ReadVariableOp", "turned": "Const"}
+    assert optimize(tmp_path / "1", output=tmp_path / "2").verification is not None
+
+
+def test_memory_stays_within_a_few_times_the_model(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 1000], name="x")
+        y = x
+        for number in range(10):
+            y = tf.tanh(y @ tf.identity(tf.constant(numbers(1000, 1000, seed=number))))
+        v1.saved_model.simple_save(session, str(tmp_path / "1"), {"x": x}, {"y": y})
+    del session, x, y
+    release_memory()
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _peak()
+    report = optimize(tmp_path / "1", output=tmp_path / "2")
+    assert report.before.bytes > 40e6
+    assert _peak() - before < 5 * report.before.bytes  # constants in a session: 12 times
+
+
+def _peak() -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024

@@ -33,8 +33,8 @@ class FoldBatchNorms(GraphPass):
        added constants are scaled, the Mul goes. If a signature reads the Mul, the node in front takes its name.
     2. `Mul(x, m)`, and an addition of a constant per channel, in front of linear ops that alone read it: into their
        kernels and biases (see `input_scaling`; an offset only where nothing is padded).
-    3. Constants that are added one after the other behind a linear op are joined into one BiasAdd, also through
-       averages, concatenations and rearrangements (see `offset_moving`).
+    3. Constants that are added one after the other behind a linear op are joined into one BiasAdd (a Sub behind a small
+       MatMul: see `bias`), also through averages, concatenations and rearrangements (see `offset_moving`).
 
     Left alone, with the reason reported: a value on the way that is read elsewhere or by a signature, factors along
     another axis, a factor that is not a constant yet (fold_constants comes first).
@@ -129,7 +129,7 @@ def _round_of_inputs(planner: ScalePlanner) -> tuple[GraphView, int]:
             if node.op == "Mul":
                 move_factor(view, found, factor).apply(edit, constants)
             else:
-                move_offset(edit, found, factor)
+                move_offset(view, edit, found, factor)
         except RefusedError:
             continue  # no batch norm of an input: nothing that one would miss
         for consumer in names:

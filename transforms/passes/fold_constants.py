@@ -9,6 +9,7 @@ from tfs.transforms.graph_pass import Argument, GraphPass, PassResult, Skip, tra
 from tfs.transforms.graph_view import GraphView, Tensor, node_def
 from tfs.transforms.loop_constants import move_constants_into_loops
 from tfs.transforms.ops import CONTROL_FLOW_V1, called_functions, is_stateful
+from tfs.transforms.reshape_sizes import fold_reshape_sizes
 from tfs.transforms.static_shapes import StaticShapes
 
 __all__ = ["FoldConstants"]
@@ -29,7 +30,8 @@ class FoldConstants(GraphPass):
     1. A PlaceholderWithDefault that no signature feeds becomes its default.
     2. Control edges from nodes that have no effect, nor wait for one that has, are dropped: nothing can tell.
     3. An Identity of a constant is taken out.
-    4. Shape, Size and Rank of a tensor whose static shape is complete become constants.
+    4. Shape, Size and Rank of a tensor whose static shape is complete become constants, as does the shape that a
+       Reshape computes from the sizes of tensors if TensorFlow can tell all of it but one size (see `reshape_sizes`).
     5. Nodes without state whose inputs are all constants are run once; the results that others read become constants.
     6. Of a conditional (Switch and Merge, or If) with a constant predicate the chosen branch stays.
     7. Constants that a loop (While) passes on unchanged move into its body.
@@ -129,7 +131,7 @@ class FoldConstants(GraphPass):
     def _fold_shapes(self, view: GraphView) -> tuple[GraphView, int]:
         candidates = [node for node in view if node.op in _SHAPE_OPS and self._may_fold(view, node.name)]
         if not candidates:
-            return view, 0
+            return view, 0  # a Reshape whose shape is computed has a Shape in front
         import numpy as np
 
         shapes = StaticShapes(view)
@@ -144,7 +146,8 @@ class FoldConstants(GraphPass):
             value = {"Shape": known, "Size": int(np.prod(known)), "Rank": len(shape)}[node.op]
             edit.put(constant_node(node.name, np.array(value, dtype), node.device))
             count += 1
-        return (edit.view(), count) if count else (view, 0)
+        view, reshapes = fold_reshape_sizes(edit.view() if count else view, shapes)
+        return view, count + reshapes
 
 
 def _count(done: dict[str, int], what: str, view: GraphView, count: int) -> GraphView:
