@@ -1,4 +1,4 @@
-//! Loading a version: its session, its warm-up, its execution plan.
+//! Loading a version: its session, its execution plan, its warm-up.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct LoadRequest<'a> {
 }
 
 impl Engine {
-    /// Load a version, replay its warm-up records and choose its execution plan. It is not reachable before `route`.
+    /// Load a version, choose its execution plan and replay its warm-up records. It is not reachable before `route`.
     ///
     /// `given` is what executes it, if that is not a TensorFlow session.
     pub fn load(&self, request: &LoadRequest, given: Option<Executable>) -> Result<Loaded> {
@@ -44,7 +44,9 @@ impl Engine {
         let loaded = self.load_servable(request, given);
         self.metrics.loading.attempt(&path, start.elapsed(), loaded.as_ref().err().map(|error| error.code));
         let (servable, facts) = loaded?;
-        let servable = Arc::new(servable);
+        let signatures = servable.definitions().keys().cloned().collect();
+        let (servable, decision) = self.plan(request, Arc::new(servable), facts, start);
+        // Only now: what the threads that run batches prepare for a session does not suit one with another plan.
         let warmup_records = match request.warmup_iterations {
             Some(iterations) => {
                 let start = Instant::now();
@@ -54,8 +56,6 @@ impl Engine {
             }
             None => 0,
         };
-        let signatures = servable.definitions().keys().cloned().collect();
-        let (servable, decision) = self.plan(request, servable, facts, start);
         self.metrics.loading.show_mlmd(request.model, request.version, request.path);
         if let Some(Decision { plan, .. }) = &decision {
             servable.keep_shown(self.metrics.loading.show_plan(request.model, request.version, &plan.to_string()));
@@ -79,14 +79,10 @@ impl Engine {
         let (Some(planner), Some(facts)) = (&self.planner, facts) else {
             return (servable, Some(Decision::told(ExecutionPlan::of(&self.session_options))));
         };
-        let warmed_up = request.warmup_iterations.is_some();
-        let subject = Subject { servable, since, directory: request.path, warmed_up, facts };
+        let warms_up = request.warmup_iterations.is_some();
+        let subject = Subject { servable, since, directory: request.path, warms_up, facts };
         let (servable, decision) = planner.decide(subject, |options| {
-            let servable = Arc::new(self.new_servable(request, self.load_session(request, options)?.0)?);
-            if let Some(iterations) = request.warmup_iterations {
-                warmup::replay(&servable, request.path, iterations)?;
-            }
-            Ok(servable)
+            Ok(Arc::new(self.new_servable(request, self.load_session(request, options)?.0)?))
         });
         (servable, Some(decision))
     }

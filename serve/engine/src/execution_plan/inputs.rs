@@ -66,6 +66,11 @@ impl<'a> Inputs<'a> {
         }
     }
 
+    /// Whether they are the version's own.
+    pub fn are_recorded(&self) -> bool {
+        matches!(self, Inputs::Records(_))
+    }
+
     /// How the log names them.
     pub fn describe(&self, calls: usize) -> String {
         match (self, calls) {

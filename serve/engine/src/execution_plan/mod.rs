@@ -5,6 +5,7 @@
 //! the session. So the second kind of session is loaded only for a version whose operations are long enough to gain by
 //! it, and the loser is freed.
 
+mod crew;
 mod effects;
 mod facts;
 mod graph;
@@ -29,6 +30,9 @@ pub use planner::{Planner, Subject};
 /// `ConfigProto.intra_op_parallelism_threads`.
 const INTRA_OP_FIELD: u32 = 2;
 
+/// `ConfigProto.use_per_session_threads`: an inter-op pool that belongs to the session.
+const OWN_INTER_OP_POOL_FIELD: u32 = 9;
+
 /// One way to execute a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExecutionPlan {
@@ -49,11 +53,14 @@ impl ExecutionPlan {
         ExecutionPlan { in_caller_thread: options.in_caller_thread, intra_op: threads.last().unwrap_or_default() }
     }
 
-    /// The same options, but with another number of threads for one operation.
+    /// The same options, but with another number of threads for one operation. The inter-op pool is not that of all
+    /// other sessions then, whose threads have prepared operations for their number (see `crew`).
     fn with_intra_op(options: &SessionOptions, threads: usize) -> SessionOptions {
         let mut options = options.clone();
-        options.config.push((INTRA_OP_FIELD as u8) << 3);
-        write_varint(&mut options.config, threads as u64);
+        for (field, value) in [(INTRA_OP_FIELD, threads as u64), (OWN_INTER_OP_POOL_FIELD, 1)] {
+            options.config.push((field as u8) << 3);
+            write_varint(&mut options.config, value);
+        }
         options
     }
 }
@@ -131,7 +138,7 @@ mod tests {
         assert_eq!(ExecutionPlan::of(&one).to_string(), "caller_intra_1");
         let wide = ExecutionPlan::with_intra_op(&one, 300);
         assert_eq!(ExecutionPlan::of(&wide).to_string(), "caller_intra_300");
-        assert_eq!(wide.config, [2 << 3, 1, 2 << 3, 0xac, 0x02]);
+        assert_eq!(wide.config, [2 << 3, 1, 2 << 3, 0xac, 0x02, 9 << 3, 1]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::facts::Facts;
 use super::inputs::{ExampleRequest, Inputs};
-use super::timing::{self, Figures, Pass};
+use super::timing::{self, Contender, Figures};
 use super::trial::Trial;
 use super::{Decision, ExecutionPlan, Grounds};
 use crate::error::{Error, Result};
@@ -16,13 +16,13 @@ use crate::servable::Servable;
 use crate::tensorflow::SessionOptions;
 
 /// How long plans are run against each other, unless a single turn of each takes longer.
-const BUDGET: Duration = Duration::from_millis(1500);
+const BUDGET: Duration = Duration::from_secs(1);
 
 /// The runs of two versions are alike if neither takes so many times as long as the other. Other requests, which slow
 /// down the trial of a version that is loaded while the last one serves, are within it.
 const ALIKE: u32 = 3;
 
-/// A version that took longer to load and to run first is not loaded a second time ...
+/// A version that took longer to load and to be tried is not loaded a second time ...
 const SECOND_LOAD_LIMIT: Duration = Duration::from_secs(5);
 
 /// ... and neither is one with more bytes on disk, since for a while both are in memory.
@@ -30,13 +30,13 @@ const SECOND_LOAD_MAX_BYTES: u64 = 1 << 30;
 
 /// What a plan is wanted for.
 pub struct Subject<'a> {
-    /// The version in a session of the engine's own options.
+    /// The version in a session of the engine's own options, which has run nothing yet.
     pub servable: Arc<Servable>,
     /// When its load began.
     pub since: Instant,
     pub directory: &'a Path,
-    /// Whether its warm-up records have been replayed.
-    pub warmed_up: bool,
+    /// Whether its warm-up records are to be replayed.
+    pub warms_up: bool,
     pub facts: Facts,
 }
 
@@ -95,7 +95,7 @@ impl Planner {
 
     /// Choose the plan of a version, and return the servable that has it. Whatever fails, the one that was given stays.
     ///
-    /// `load_again` loads and warms up the version with other options.
+    /// `load_again` loads the version with other options.
     pub fn decide(
         &self,
         subject: Subject,
@@ -129,9 +129,9 @@ impl Planner {
     ) -> std::result::Result<(Arc<Servable>, Decision), NotMeasured> {
         let start = Instant::now();
         let Servable { model, version, .. } = &*subject.servable;
-        let records = subject.warmed_up.then_some(subject.directory);
+        let records = subject.warms_up.then_some(subject.directory);
         let inputs = Inputs::find(&subject.servable, records, &subject.facts.read_only, &self.example)?;
-        let trial = Trial::of(Arc::clone(&subject.servable), &inputs, ExecutionPlan::of(&self.options))?;
+        let trial = Trial::of(Arc::clone(&subject.servable), &inputs, ExecutionPlan::of(&self.options), self.cores)?;
         let (outline, run_time) = (subject.facts.outline, trial.run_time());
         if let Some(Known { version, plan, .. }) = known.get(model).filter(|known| known.fits(outline, run_time)) {
             let decision = Decision { plan: *plan, grounds: Grounds::Known { version: *version } };
@@ -158,7 +158,7 @@ impl Planner {
         let mut trials = vec![trial];
         if trials[0].gains_by_several_cores()? && may_be_loaded_again(subject) {
             let wide = ExecutionPlan::with_intra_op(&self.options, self.cores);
-            trials.push(Trial::of(load_again(&wide)?, inputs, ExecutionPlan::of(&wide))?);
+            trials.push(Trial::of(load_again(&wide)?, inputs, ExecutionPlan::of(&wide), self.cores)?);
         }
         let (chosen, figures) = self.compare(&trials)?;
         let decision = Decision {
@@ -177,11 +177,13 @@ impl Planner {
     /// Time both plans of each trial; returns the index of the best one, and the figures of all.
     fn compare(&self, trials: &[Trial]) -> Result<(usize, Vec<(ExecutionPlan, Figures)>)> {
         let plans: Vec<_> = trials.iter().flat_map(|trial| trial.plans().map(|plan| (trial, plan))).collect();
-        let passes: Vec<_> = plans.iter().map(|(trial, plan)| || trial.pass(plan.in_caller_thread)).collect();
-        let passes: Vec<Pass> = passes.iter().map(|pass| pass as Pass).collect();
+        let contenders: Vec<Contender> = plans.iter().map(|(trial, plan)| trial.contender(*plan)).collect();
         let runs = trials.iter().map(Trial::runs).min().unwrap_or(1);
-        let figures = timing::compare(&passes, runs, self.cores, BUDGET)?;
-        Ok((timing::best(&figures), plans.into_iter().map(|(_, plan)| plan).zip(figures).collect()))
+        let figures = timing::compare(&contenders, runs, BUDGET)?;
+        // What TensorFlow does by itself is the last plan of the second session.
+        let floor = (trials.len() > 1).then(|| plans.len() - 1);
+        let best = timing::best(&figures, floor);
+        Ok((best, plans.into_iter().map(|(_, plan)| plan).zip(figures).collect()))
     }
 }
 

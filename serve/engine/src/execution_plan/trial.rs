@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::crew::Crew;
 use super::inputs::Inputs;
 use super::planner::NotMeasured;
+use super::timing::Contender;
 use super::{ExecutionPlan, trace};
 use crate::call::Call;
 use crate::error::{Code, Error, Result};
@@ -12,7 +14,7 @@ use crate::executor::Endpoint;
 use crate::servable::Servable;
 use crate::tensorflow::{Session, Tensor};
 
-/// A first run that takes longer is called off.
+/// A first run of what was generated is called off if it takes longer. Warm-up records will be replayed whatever they take.
 const FIRST_RUN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Longer runs would make measuring long too.
@@ -30,37 +32,31 @@ const LONG_SHARE: f64 = 0.5;
 /// What is run over and over.
 pub struct Trial {
     pub servable: Arc<Servable>,
-    calls: Vec<Call>,
-    /// The time of one pass over the calls.
+    calls: Arc<[Call]>,
+    /// The first so many of them make a pass.
+    runs: usize,
+    /// The time of one.
     pass: Duration,
     plan: ExecutionPlan,
+    crew: Crew,
 }
 
 impl Trial {
-    /// Run each of `inputs` twice, so that nothing is left to be done for the first time, and keep as many as make a
-    /// short pass. `plan` is that of the session.
+    /// Run each of `inputs` until nothing is left to be done for the first time, and keep as many as make a short pass. `plan` is that of the session, which has run nothing yet; up to `callers` will run it at a time.
     pub fn of(
         servable: Arc<Servable>,
         inputs: &Inputs,
         plan: ExecutionPlan,
+        callers: usize,
     ) -> std::result::Result<Trial, NotMeasured> {
-        let mut trial = Trial { calls: Vec::new(), pass: Duration::ZERO, plan, servable };
-        for call in inputs.calls(&trial.servable)? {
-            match run_within(&trial.servable, &call, FIRST_RUN_LIMIT) {
-                Err(error) if error.code == Code::DeadlineExceeded => return Err(too_long()),
-                outcome => outcome?,
-            }
-            let start = Instant::now();
-            run(&trial.servable, &call, true)?;
-            let elapsed = start.elapsed();
-            let limit = if trial.calls.is_empty() { LONGEST_RUN } else { LONG_PASS };
-            if trial.pass + elapsed > limit {
-                break;
-            }
-            trial.pass += elapsed;
-            trial.calls.push(call);
-        }
-        if trial.calls.is_empty() { Err(too_long()) } else { Ok(trial) }
+        let crew = Crew::start(callers)?;
+        let limit = (!inputs.are_recorded()).then_some(FIRST_RUN_LIMIT);
+        let calls: Arc<[Call]> = inputs.calls(&servable)?.into();
+        let (session, tried) = (Arc::clone(&servable), Arc::clone(&calls));
+        let (runs, pass) = crew
+            .alone(move || first_passes(&session, &tried, limit))
+            .map_err(|error| if error.code == Code::DeadlineExceeded { too_long() } else { error.into() })?;
+        if runs == 0 { Err(too_long()) } else { Ok(Trial { servable, calls, runs, pass, plan, crew }) }
     }
 
     /// The plans that its session can have; the first is the one to prefer.
@@ -75,27 +71,52 @@ impl Trial {
 
     /// The time of one run, roughly.
     pub fn run_time(&self) -> Duration {
-        self.pass / self.runs().max(1) as u32
+        self.pass / self.runs as u32
     }
 
     /// Runs in a pass.
     pub fn runs(&self) -> usize {
-        self.calls.len()
+        self.runs
     }
 
-    pub fn pass(&self, in_caller_thread: bool) -> Result<()> {
-        self.calls.iter().try_for_each(|call| run(&self.servable, call, in_caller_thread))
+    /// The trial of one of its plans.
+    pub fn contender(&self, plan: ExecutionPlan) -> Contender<'_> {
+        let (servable, calls, runs) = (Arc::clone(&self.servable), Arc::clone(&self.calls), self.runs);
+        let pass = move || calls[..runs].iter().try_for_each(|call| run(&servable, call, plan.in_caller_thread));
+        Contender { crew: &self.crew, pass: Arc::new(pass) }
     }
 
     /// Whether operations are so long that they may become faster by more than one core each.
     pub fn gains_by_several_cores(&self) -> Result<bool> {
-        if self.pass < WORTH_SEVERAL_CORES * self.runs() as u32 {
+        if self.pass < WORTH_SEVERAL_CORES * self.runs as u32 {
             return Ok(false);
         }
-        let call = &self.calls[0];
-        let metadata = session_of(&self.servable)?.trace(&feeds(call), &call.fetches)?;
+        let (servable, calls) = (Arc::clone(&self.servable), Arc::clone(&self.calls));
+        let metadata = self.crew.alone(move || session_of(&servable)?.trace(&feeds(&calls[0]), &calls[0].fetches))?;
         Ok(trace::long_share(&metadata)? >= LONG_SHARE)
     }
+}
+
+/// Run calls until enough are known for a pass: their number, and the time of the pass. Each runs in the inter-op pool,
+/// which has it optimized, then in this thread, which prepares its operations, and then once more.
+fn first_passes(servable: &Servable, calls: &[Call], limit: Option<Duration>) -> Result<(usize, Duration)> {
+    let (mut kept, mut pass) = (0, Duration::ZERO);
+    for call in calls {
+        match limit {
+            Some(limit) => run_within(servable, call, limit)?,
+            None => run(servable, call, false)?,
+        }
+        run(servable, call, true)?;
+        let start = Instant::now();
+        run(servable, call, true)?;
+        let elapsed = start.elapsed();
+        if pass + elapsed > if kept == 0 { LONGEST_RUN } else { LONG_PASS } {
+            break;
+        }
+        pass += elapsed;
+        kept += 1;
+    }
+    Ok((kept, pass))
 }
 
 fn too_long() -> NotMeasured {
