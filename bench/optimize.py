@@ -2,23 +2,23 @@
 
 Three models answer the same requests in turn, so that whatever else the machine does meets all of them: the original
 (which TensorFlow's own optimizer, Grappler, rewrites when it is loaded, as in a server), what Grappler alone makes of
-the frozen graph, and the result. Each network has a process of its own and a record; the table has all records.
+the frozen graph, and the result. Each network has processes of its own and a record; the table has all records.
 """
 
 import argparse
-import json
 import multiprocessing
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from statistics import median
 
-import numpy as np
 from machine import about, busy_cores
+from optimize_record import NetworkRecord, load_networks, save_network, table_of
 from optimized_networks import NETWORKS
+from report.markdown import table
 
 from tfs.savedmodel.reading import meta_graph, read_saved_model, read_signatures
 from tfs.savedmodel.synthetic import generate
@@ -29,41 +29,9 @@ from tfs.transforms.registry import steps_of
 from tfs.transforms.running import open_model
 from tfs.transforms.tensorflow_runtime import quiet_tensorflow, release_memory
 
-_RESULTS = Path(__file__).parents[1] / "build/bench/results/optimize"
+_RESULTS = Path(__file__).parents[1] / "build/bench/results"
 _GRAPPLER_ALONE = "none grappler"
-_TITLES = (
-    *("model", "frozen nodes -> result", "MB", "batch norms left", "largest error", "passes, s"),
-    *("memory until written / model", "memory with the comparison / model"),
-)
-
-
-@dataclass(frozen=True)
-class Record:
-    """What was measured of one network.
-
-    Attributes:
-        nodes: of the original with its functions, of the frozen graph, of the result.
-        stored: bytes of original and result.
-        left: batch norms that are left.
-        error: the largest difference of an output, relative to its largest value.
-        seconds: of all passes.
-        written_peak, peak: the most memory above TensorFlow's own, over the original's bytes: until the result is
-            written, and with the comparison.
-        milliseconds: by batch size, the medians of original, Grappler alone and result.
-        about: date, command, machine, versions.
-        busy_before: cores that other processes used before.
-    """
-
-    nodes: tuple[int, int, int]
-    stored: tuple[int, int]
-    left: int
-    error: float
-    seconds: float
-    written_peak: float
-    peak: float
-    milliseconds: dict[str, tuple[float, float, float]]
-    about: dict[str, str]
-    busy_before: float
+_FEWEST_ROUNDS = 7
 
 
 def main() -> None:
@@ -79,41 +47,54 @@ def main() -> None:
     names = options.only.split(",") if options.only else [*NETWORKS]
     if unknown := sorted(set(names) - NETWORKS.keys()):
         parser.error(f"--only: there is no network {', '.join(unknown)}; take from {', '.join(NETWORKS)}")
-    options.results.mkdir(parents=True, exist_ok=True)
-    failed = []
-    for name in [] if options.table_only else names:
-        print(f"network {name}", file=sys.stderr)
-        process = multiprocessing.get_context("spawn").Process(target=_measure, args=(name, options))
-        process.start()
-        process.join()
-        failed += [name] * (process.exitcode != 0)
-    print(_table(options.results))
+    chosen = [] if options.table_only else names
+    failed = [name for name in chosen if not _measured(name, options)]
+    print(table(*table_of(load_networks(options.results))))
     if failed:
         sys.exit(f"error: not measured: {', '.join(failed)}")
 
 
-def _measure(name: str, options: argparse.Namespace) -> None:
+def _measured(name: str, options: argparse.Namespace) -> bool:
+    """Make a network and measure it, in processes of their own: what the one leaves in memory the other would reuse."""
+    print(f"network {name}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="tfs-bench-") as scratch:
+        original = Path(scratch) / "1"
+        return _in_process(_make, name, original) and _in_process(_measure, name, original, options)
+
+
+def _in_process(work: Callable[..., None], *arguments: object) -> bool:
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    return process.exitcode == 0
+
+
+def _make(name: str, original: Path) -> None:
+    quiet_tensorflow()
+    NETWORKS[name](original)
+
+
+def _measure(name: str, original: Path, options: argparse.Namespace) -> None:
     busy_before = busy_cores()
     quiet_tensorflow()
-    with tempfile.TemporaryDirectory(prefix="tfs-bench-") as scratch:
-        original, alone, result = (Path(scratch) / version for version in "123")
-        NETWORKS[name](original)
-        optimize(original, _GRAPPLER_ALONE, output=alone, verification=None)
-        report, written_peak, peak = _optimized(original, options.preset, result)
-        models = (original, alone, result)
-        record = Record(
-            nodes=(report.before.nodes, report.passes[1].nodes_after, report.after.nodes),
-            stored=(report.before.bytes, report.after.bytes),
-            left=_batch_norms_left(result),
-            error=report.verification.largest_difference if report.verification else float("nan"),
-            seconds=sum(entry.seconds for entry in report.passes),
-            written_peak=written_peak,
-            peak=peak,
-            milliseconds={str(size): _interleaved(models, size, options.seconds) for size in options.batch_sizes},
-            about=about(f"python bench/optimize.py --only {name} --seconds {options.seconds:g}"),
-            busy_before=busy_before,
-        )
-    (options.results / f"{name}.json").write_text(json.dumps(asdict(record), indent=1) + "\n")
+    alone, result = original.with_name("2"), original.with_name("3")
+    report, written_peak, peak = _optimized(original, options.preset, result)
+    optimize(original, _GRAPPLER_ALONE, output=alone, verification=None)
+    times = {str(size): _interleaved((original, alone, result), size, options.seconds) for size in options.batch_sizes}
+    record = NetworkRecord(
+        nodes=(report.before.nodes, report.passes[1].nodes_after, report.after.nodes),
+        stored=(report.before.bytes, report.after.bytes),
+        left=_batch_norms_left(result),
+        error=report.verification.largest_difference if report.verification else float("nan"),
+        seconds=sum(entry.seconds for entry in report.passes),
+        written_peak=written_peak,
+        peak=peak,
+        milliseconds={size: _medians(rounds) for size, rounds in times.items()},
+        ratios={size: _ratios(rounds) for size, rounds in times.items()},
+        about=about(f"python bench/optimize.py --only {name} --seconds {options.seconds:g}"),
+        busy_before=busy_before,
+    )
+    save_network(options.results, name, record)
 
 
 def _optimized(original: Path, transforms: str, result: Path) -> tuple[OptimizeReport, float, float]:
@@ -131,23 +112,36 @@ def _optimized(original: Path, transforms: str, result: Path) -> tuple[OptimizeR
     return report, written, whole
 
 
-def _interleaved(models: tuple[Path, Path, Path], batch_size: int, seconds: float) -> tuple[float, float, float]:
-    """Return the median time of a request in ms for each model, asked in turn."""
+def _interleaved(models: tuple[Path, Path, Path], batch_size: int, seconds: float) -> list[tuple[float, ...]]:
+    """Return the times of a request in ms to each model, round by round; who begins a round changes."""
     signature = read_signatures(models[0])["serving_default"]
     inputs = generate(signature, batch_size, 1)
-    taken: list[list[float]] = [[] for _ in models]
+    rounds = []
     with ExitStack() as opened:
         runners = [opened.enter_context(open_model(path, as_served=True)) for path in models]
         for runner in runners * 2:
             runner.answer(signature.name, inputs)
         end = time.perf_counter() + seconds
-        while time.perf_counter() < end or len(taken[0]) < 5:
-            for runner, times in zip(runners, taken, strict=True):
+        while time.perf_counter() < end or len(rounds) < _FEWEST_ROUNDS:
+            taken = [0.0] * len(runners)
+            for turn in range(len(runners)):
+                index = (len(rounds) + turn) % len(runners)
                 started = time.perf_counter()
-                runner.answer(signature.name, inputs)
-                times.append(time.perf_counter() - started)
-    first, second, third = (float(np.median(times)) * 1e3 for times in taken)
-    return first, second, third
+                runners[index].answer(signature.name, inputs)
+                taken[index] = (time.perf_counter() - started) * 1e3
+            rounds.append(tuple(taken))
+    return rounds
+
+
+def _medians(rounds: list[tuple[float, ...]]) -> tuple[float, float, float]:
+    original, alone, result = (median(times) for times in zip(*rounds, strict=True))
+    return original, alone, result
+
+
+def _ratios(rounds: list[tuple[float, ...]]) -> tuple[float, float]:
+    return median(result / original for original, _, result in rounds), median(
+        result / alone for _, alone, result in rounds
+    )
 
 
 def _batch_norms_left(path: Path) -> int:
@@ -171,40 +165,6 @@ def _peak() -> int:
     """Return the most memory that this process has used since the last reset, in bytes."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
-
-
-def _table(results: Path) -> str:
-    records = {name: json.loads(file.read_text()) for name in NETWORKS if (file := results / f"{name}.json").is_file()}
-    sizes = sorted({int(size) for record in records.values() for size in record["milliseconds"]})
-    titles = [*_TITLES, *(f"ms, batch of {size} (over original, over Grappler alone)" for size in sizes)]
-    lines = [" | ".join(titles), " | ".join(["---"] * len(titles))]
-    lines += [" | ".join([name, *_cells(record, sizes)]) for name, record in records.items()]
-    notes = [
-        f"{name}: {', '.join(record['about'].values())}, {record['busy_before']:.2f} cores used by others before"
-        for name, record in records.items()
-    ]
-    return "\n".join([*(f"| {line} |" for line in lines), "", *notes])
-
-
-def _cells(record: dict[str, Any], sizes: list[int]) -> list[str]:
-    _, frozen, after = record["nodes"]
-    before_bytes, after_bytes = record["stored"]
-    cells = [
-        f"{frozen} -> {after} ({after / frozen:.2f})",
-        f"{before_bytes / 1e6:.1f} -> {after_bytes / 1e6:.1f} ({after_bytes / before_bytes:.2f})",
-        str(record["left"]),
-        f"{record['error']:.1e}",
-        f"{record['seconds']:.1f}",
-        f"{record['written_peak']:.1f}",
-        f"{record['peak']:.1f}",
-    ]
-    for size in sizes:
-        if str(size) in record["milliseconds"]:
-            first, alone, result = record["milliseconds"][str(size)]
-            cells.append(f"{first:.2f} -> {result:.2f} ({result / first:.2f}, {result / alone:.2f})")
-        else:
-            cells.append("")
-    return cells
 
 
 if __name__ == "__main__":

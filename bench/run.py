@@ -69,6 +69,7 @@ def measure(section: Section, options: argparse.Namespace) -> bool:
             seconds=options.seconds,
             models=options.models,
             scratch=Path(scratch),
+            results=options.results,
             standin=options.standin,
             peers=options.peers,
             peer_systems=options.peer_systems,
@@ -78,13 +79,13 @@ def measure(section: Section, options: argparse.Namespace) -> bool:
         except (FailedRequestsError, WrongAnswerError, RuntimeError) as error:
             print(f"error: {section.name}: {error}", file=sys.stderr)
             return False
-    save_record(options.results, section.name, Record(result, about(command_of(section, options)), busy_before))
+    save_record(options.results, section, Record(result, about(command_of(section, options)), busy_before))
     return True
 
 
 def write_page(options: argparse.Namespace) -> None:
     """Write the page and its pictures from all records that there are."""
-    records = [(section, load_record(options.results, section.name)) for section in SECTIONS]
+    records = [(section, load_record(options.results, section)) for section in SECTIONS]
     page = render(records)
     print(page)
     options.output.write_text(page)

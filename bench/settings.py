@@ -29,6 +29,7 @@ class Settings:
         seconds: how long each time.
         models: folder with the models, which are made there when they are missing.
         scratch: folder for files of the moment.
+        results: folder of the records, for a section that keeps several.
         standin: folder with the built C++ stand-in, None if there is none.
         peers: folder with the launchers of the Python peers, None if there is none.
         peer_systems: regular expression for the names of the peers to measure.
@@ -38,6 +39,7 @@ class Settings:
     seconds: float
     models: Path
     scratch: Path
+    results: Path
     standin: Path | None = None
     peers: Path | None = None
     peer_systems: str = ""

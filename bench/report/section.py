@@ -27,6 +27,7 @@ class Section:
         details: what stands below the tables, Markdown paragraphs.
         draw: draws the result into a PNG file, which the page shows.
         tools: the load generators that it needs.
+        read: reads its record from the folder of all records where `measure` leaves several; else it is one file.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Section:
     details: Callable[[Result], list[str]] = lambda _: []
     draw: Callable[[Result, Path], None] | None = None
     tools: tuple[str, ...] = ("h2load",)
+    read: "Callable[[Path], Record | None] | None" = None
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,19 @@ class Record:
     busy_before: float
 
 
-def save_record(folder: Path, name: str, record: Record) -> None:
-    """Write a section's record."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(asdict(record), indent=1)
-    (folder / f"{name}.json").write_text(text + "\n")
+def save_record(folder: Path, section: Section, record: Record) -> None:
+    """Write a section's record, unless its `measure` has."""
+    if section.read is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(asdict(record), indent=1)
+        (folder / f"{section.name}.json").write_text(text + "\n")
 
 
-def load_record(folder: Path, name: str) -> Record | None:
+def load_record(folder: Path, section: Section) -> Record | None:
     """Return a section's record, None if it was never measured."""
-    file = folder / f"{name}.json"
+    if section.read is not None:
+        return section.read(folder)
+    file = folder / f"{section.name}.json"
     if not file.is_file():
         return None
     content = json.loads(file.read_text())

@@ -72,9 +72,9 @@ def test_figures_of_a_machine_that_others_used_are_called_provisional(busy, prov
 
 def test_a_record_comes_back_as_it_was_kept(tmp_path):
     record = Record(Result({"table": _table()}, {"MiB": [1.5, 2]}), {"Measured": "today"}, 0.01)
-    save_record(tmp_path / "results", "example", record)
-    assert load_record(tmp_path / "results", "example") == record
-    assert load_record(tmp_path / "results", "other") is None
+    assert load_record(tmp_path / "results", _section()) is None
+    save_record(tmp_path / "results", _section(), record)
+    assert load_record(tmp_path / "results", _section()) == record
     assert json.loads((tmp_path / "results/example.json").read_text())["busy_before"] == 0.01
 
 
