@@ -162,7 +162,7 @@ impl Engine {
             answering: options.answering.clone(),
             reload_config: options.reload_config.clone(),
         };
-        let opened = self.runtime.block_on(Listeners::open(&options, serving, self.health.service(), &self.report))?;
+        let opened = self.runtime.block_on(Listeners::open(&options, serving, self.health.service()))?;
         let ports = Ports { grpc: opened.grpc.map(|at| at.to_string()), rest: opened.rest.map(|at| at.to_string()) };
         *listeners = Some(opened);
         Ok(ports)

@@ -1,20 +1,17 @@
 //! The open ports and how they are closed.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
 
 use crate::access_log::AccessLog;
 use crate::error::{Error, Result};
 use crate::listen_options::ListenOptions;
-use crate::report::{Level, Report};
 use crate::serving::{Serving, bind};
 use crate::{grpc, rest};
 
@@ -29,12 +26,7 @@ pub struct Listeners {
 
 impl Listeners {
     /// Open the ports that are named and begin to serve. If one cannot be opened, none is.
-    pub async fn open(
-        options: &ListenOptions,
-        serving: Serving,
-        health: grpc::Health,
-        report: &Report,
-    ) -> Result<Listeners> {
+    pub async fn open(options: &ListenOptions, serving: Serving, health: grpc::Health) -> Result<Listeners> {
         let stop = CancellationToken::new();
         let mut listeners = Listeners {
             grpc: None,
@@ -46,9 +38,9 @@ impl Listeners {
         let services = grpc::Services {
             serving: serving.clone(),
             health,
-            tls: grpc::tls_config(options)?,
+            tls: options.tls.as_ref().map(grpc::tls::acceptor).transpose()?,
             http2: options.http2.clone(),
-            descriptors: options.descriptors.clone(),
+            reflection: options.descriptors.clone().map(grpc::reflection::Reflection::new),
         };
         let tcp = match &options.grpc {
             Some(address) => Some(bind("gRPC", address).await?),
@@ -61,28 +53,25 @@ impl Listeners {
         let socket = options.grpc_socket.as_deref().map(grpc::unix_socket::bind).transpose()?;
         if let Some((listener, address)) = tcp {
             listeners.grpc = Some(address);
-            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            listeners.spawn_grpc(services.clone().serve(incoming, stop.clone()), report);
+            let incoming = TcpListenerStream::new(listener).map(|accepted| {
+                let stream = accepted?;
+                // Only a hint to the kernel; a connection that refuses it will fail by itself.
+                let _ = stream.set_nodelay(true);
+                let peer = stream.peer_addr().ok();
+                Ok((stream, peer))
+            });
+            listeners.tasks.spawn(services.clone().serve(incoming, stop.clone()));
         }
         if let Some(listener) = socket {
-            let incoming =
-                UnixListenerStream::new(listener).map(|stream| stream.map(grpc::unix_socket::Connection::from));
-            listeners.spawn_grpc(services.serve(incoming, stop.clone()), report);
+            let connected = |stream| (grpc::unix_socket::Connection::from(stream), None);
+            let incoming = UnixListenerStream::new(listener).map(move |stream| stream.map(connected));
+            listeners.tasks.spawn(services.serve(incoming, stop.clone()));
         }
         if let Some((listener, address)) = rest {
             listeners.rest = Some(address);
             listeners.tasks.spawn(rest::serve(listener, serving, stop));
         }
         Ok(listeners)
-    }
-
-    fn spawn_grpc(&mut self, server: impl Future<Output = Result<()>> + Send + 'static, report: &Report) {
-        let report = Arc::clone(report);
-        self.tasks.spawn(async move {
-            if let Err(error) = server.await {
-                report(Level::Error, &error.to_string());
-            }
-        });
     }
 
     /// Accept nothing new, wait up to `drain` for the requests under way, close, write their lines. True if all were

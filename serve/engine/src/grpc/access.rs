@@ -1,13 +1,13 @@
 //! Lines of the access log for gRPC calls.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tonic::body::Body;
 use tonic::server::UnaryService;
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status};
 
 use super::serialized::Serialized;
@@ -16,18 +16,9 @@ use crate::error::Code;
 use crate::serving::Serving;
 
 /// Begin the line of a call, if there is a log, and let `serving` note what is found out about it.
-pub fn begin(serving: &mut Serving, request: &http::Request<Body>) -> Option<Box<Line>> {
+pub fn begin<B>(serving: &mut Serving, peer: Option<SocketAddr>, request: &http::Request<B>) -> Option<Box<Line>> {
     let log = serving.access_log.as_ref()?;
-    let connection = request.extensions();
-    let tcp = connection
-        .get::<TcpConnectInfo>()
-        .or_else(|| connection.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref));
-    let line = log.begin(Subject {
-        protocol: "grpc",
-        method: request.uri().path().to_owned(),
-        path: None,
-        peer: tcp.and_then(TcpConnectInfo::remote_addr),
-    });
+    let line = log.begin(Subject { protocol: "grpc", method: request.uri().path().to_owned(), path: None, peer });
     serving.notes = line.notes();
     Some(line)
 }

@@ -3,8 +3,10 @@
 mod access;
 mod authority;
 mod codec;
+mod connection;
 mod deadline;
 mod inference;
+mod listener;
 mod metadata;
 mod model_service;
 mod predict;
@@ -12,31 +14,31 @@ mod prediction_service;
 pub mod reflection;
 pub mod serialized;
 mod session_service;
+pub mod tls;
 pub mod unix_socket;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_stream::Stream;
-use tokio_util::sync::CancellationToken;
-use tonic::transport::server::Connected;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio_rustls::TlsAcceptor;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::Service;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
 use crate::error::{Error, Result};
-use crate::listen_options::{Http2, ListenOptions};
+use crate::listen_options::Http2;
 use crate::messages::ModelSpec;
 use crate::routing::VersionChoice;
 use crate::servable::Servable;
 use crate::serving::Serving;
+use reflection::Reflection;
 
 /// Protobuf's own limit on a message, which is upstream's only one.
 const MAX_MESSAGE_BYTES: usize = i32::MAX as usize;
-
-/// A stream may send this much before the server must have read it. HTTP/2's default of 64 KiB makes a large tensor wait
-/// for a round trip every 64 KiB.
-const WINDOW_BYTES: u32 = 4 << 20;
 
 pub type Health = HealthServer<HealthService>;
 
@@ -45,122 +47,64 @@ pub type Health = HealthServer<HealthService>;
 pub struct Services {
     pub serving: Serving,
     pub health: Health,
-    pub tls: Option<ServerTlsConfig>,
+    pub tls: Option<TlsAcceptor>,
     pub http2: Http2,
-    /// For server reflection; None leaves it off.
-    pub descriptors: Option<reflection::Descriptors>,
+    pub reflection: Option<Reflection>,
 }
 
 impl Services {
-    /// Serve the connections of `incoming` until `stop` is cancelled and every request under way is answered.
-    pub async fn serve<I>(
-        self,
-        incoming: impl Stream<Item = std::io::Result<I>> + Send + 'static,
-        stop: CancellationToken,
-    ) -> Result<()>
-    where
-        I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-    {
-        let mut server = Server::builder()
-            .initial_stream_window_size(WINDOW_BYTES)
-            .initial_connection_window_size(4 * WINDOW_BYTES)
-            .http2_keepalive_interval(self.http2.keepalive_time)
-            .max_concurrent_streams(self.http2.max_concurrent_streams);
-        if let Some(timeout) = self.http2.keepalive_timeout {
-            server = server.http2_keepalive_timeout(Some(timeout));
+    /// Answer a request to any of the services. Those that are asked rarely wait in a box, or every request would carry
+    /// the room for what they need.
+    async fn answer(&self, peer: Option<SocketAddr>, request: Request<Incoming>) -> Response<Body> {
+        let service = request.uri().path().rsplit_once('/').map_or("", |(service, _)| service);
+        match (service, &self.reflection) {
+            (prediction_service::PATH, _) => prediction_service::answer(&self.serving, peer, request).await,
+            ("/grpc.health.v1.Health", _) => match self.health.clone().call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            (model_service::PATH, _) => Box::pin(model_service::answer(&self.serving, peer, request)).await,
+            (session_service::PATH, _) => Box::pin(session_service::answer(&self.serving, peer, request)).await,
+            (reflection::V1, Some(reflection)) => reflection.v1(request).await,
+            (reflection::V1_ALPHA, Some(reflection)) => reflection.v1_alpha(request).await,
+            _ => no_method(request.uri().path()),
         }
-        if let Some(age) = self.http2.max_connection_age {
-            server = server.max_connection_age(age);
-        }
-        if let Some(grace) = self.http2.max_connection_age_grace {
-            server = server.max_connection_age_grace(grace);
-        }
-        if let Some(tls) = self.tls {
-            server = server.tls_config(tls).map_err(|error| Error::invalid(format!("TLS: {error}")))?;
-        }
-        server
-            .add_service(self.health)
-            .add_service(prediction_service::PredictionService::new(self.serving.clone()))
-            .add_service(model_service::ModelService::new(self.serving.clone()))
-            .add_service(session_service::SessionService::new(self.serving))
-            .add_optional_service(self.descriptors.clone().map(reflection::ReflectionV1::new))
-            .add_optional_service(self.descriptors.map(reflection::ReflectionV1Alpha::new))
-            .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
-            .await
-            .map_err(|error| Error::internal(format!("the gRPC listener ended: {error}")))
     }
 }
 
-/// The TLS settings of the gRPC listeners, checked before a port is opened.
-pub fn tls_config(options: &ListenOptions) -> Result<Option<ServerTlsConfig>> {
-    let Some(tls) = &options.tls else { return Ok(None) };
-    let mut config = ServerTlsConfig::new().identity(Identity::from_pem(&tls.certificate, &tls.key));
-    match &tls.client_ca {
-        Some(ca) => {
-            config = config.client_ca_root(Certificate::from_pem(ca)).client_auth_optional(!tls.client_verify);
-        }
-        None if tls.client_verify => {
-            return Err(Error::invalid("client_verify needs custom_ca, the authority that signs the clients"));
-        }
-        None => {}
-    }
-    let refused = |error| Error::invalid(format!("the keys of the SSL config cannot be used: {error}"));
-    Server::builder().tls_config(config.clone()).map_err(refused)?;
-    Ok(Some(config))
+fn no_method(path: &str) -> Response<Body> {
+    Status::unimplemented(format!("{path} is no method of this server")).into_http()
 }
 
-/// Declare a tower service that hands each method of a gRPC service to its `UnaryService`, made from a `Serving`.
+/// Declare the methods of a gRPC service, each answered by a `UnaryService` made from a `Serving`.
 macro_rules! service {
-    ($name:ident, $path:literal, { $($method:literal => $handler:ident,)* }) => {
-        #[derive(Clone)]
-        pub struct $name($crate::serving::Serving);
+    ($path:literal, { $($method:literal => $handler:ident,)* }) => {
+        /// What the paths of its methods begin with.
+        pub const PATH: &str = concat!("/", $path);
 
-        impl $name {
-            pub fn new(serving: $crate::serving::Serving) -> Self {
-                Self(serving)
+        /// Answer a call of one of its methods.
+        pub async fn answer(
+            serving: &$crate::serving::Serving,
+            peer: Option<std::net::SocketAddr>,
+            request: http::Request<hyper::body::Incoming>,
+        ) -> http::Response<tonic::body::Body> {
+            let mut serving = serving.clone();
+            let line = $crate::grpc::access::begin(&mut serving, peer, &request);
+            let notes = serving.notes.clone();
+            let limit = serving.answering.max_message_bytes.unwrap_or($crate::grpc::MAX_MESSAGE_BYTES);
+            let mut grpc = tonic::server::Grpc::new($crate::grpc::codec::Raw)
+                .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
+                .max_decoding_message_size(limit);
+            let response = match request.uri().path() {
+                $(concat!("/", $path, "/", $method) => {
+                    grpc.unary($crate::grpc::access::Noted($handler(serving), notes), request).await
+                })*
+                path => $crate::grpc::no_method(path),
+            };
+            if let Some(line) = line {
+                $crate::grpc::access::end(*line, &response);
             }
-        }
-
-        impl tonic::server::NamedService for $name {
-            const NAME: &'static str = $path;
-        }
-
-        impl tonic::codegen::Service<http::Request<tonic::body::Body>> for $name {
-            type Response = http::Response<tonic::body::Body>;
-            type Error = std::convert::Infallible;
-            type Future = tonic::codegen::BoxFuture<Self::Response, Self::Error>;
-
-            fn poll_ready(
-                &mut self,
-                _: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::result::Result<(), Self::Error>> {
-                std::task::Poll::Ready(Ok(()))
-            }
-
-            fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
-                let mut serving = self.0.clone();
-                Box::pin(async move {
-                    let line = $crate::grpc::access::begin(&mut serving, &request);
-                    let notes = serving.notes.clone();
-                    let limit = serving.answering.max_message_bytes.unwrap_or($crate::grpc::MAX_MESSAGE_BYTES);
-                    let mut grpc = tonic::server::Grpc::new($crate::grpc::codec::Raw)
-                        .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
-                        .max_decoding_message_size(limit);
-                    let response = match request.uri().path() {
-                        $(concat!("/", $path, "/", $method) => {
-                            grpc.unary($crate::grpc::access::Noted($handler(serving), notes), request).await
-                        })*
-                        path => {
-                            let message = format!("{path} is no method of this server");
-                            tonic::Status::unimplemented(message).into_http()
-                        }
-                    };
-                    if let Some(line) = line {
-                        $crate::grpc::access::end(*line, &response);
-                    }
-                    Ok(response)
-                })
-            }
+            response
         }
     };
 }

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::messages::{GetModelStatusRequest, GetModelStatusResponse, StatusProto};
 use crate::serving::Serving;
 
-super::service!(ModelService, "tensorflow.serving.ModelService", {
+super::service!("tensorflow.serving.ModelService", {
     "GetModelStatus" => GetModelStatus,
     "HandleReloadConfigRequest" => HandleReloadConfigRequest,
 });

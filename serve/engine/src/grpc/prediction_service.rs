@@ -4,7 +4,7 @@ use super::inference::{Classify, MultiInference, Regress};
 use super::metadata::GetModelMetadata;
 use super::predict::Predict;
 
-super::service!(PredictionService, "tensorflow.serving.PredictionService", {
+super::service!("tensorflow.serving.PredictionService", {
     "Predict" => Predict,
     "Classify" => Classify,
     "Regress" => Regress,

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{Request, Response};
+use hyper::body::Incoming;
 use tokio::sync::OnceCell;
 use tonic::Status;
 use tonic::body::Body;
@@ -18,74 +19,62 @@ use crate::error::{Error, Result};
 /// Gives a serialized `FileDescriptorSet`.
 pub type Descriptors = Arc<dyn Fn() -> Result<Vec<u8>> + Send + Sync>;
 
-type Handler = Box<dyn Fn(Request<Body>) -> BoxFuture<Response<Body>, Infallible> + Send + Sync>;
+type Handler = Box<dyn Fn(Request<Incoming>) -> BoxFuture<Response<Body>, Infallible> + Send + Sync>;
 
 /// Turns descriptors into the service that answers by them.
 type Build = fn(&[u8]) -> std::result::Result<Handler, tonic_reflection::server::Error>;
 
-macro_rules! reflection {
-    ($name:ident, $path:literal, $build:ident) => {
-        /// One version of the reflection service.
-        #[derive(Clone)]
-        pub struct $name(Reflection);
+/// What the paths of the two versions begin with.
+pub const V1: &str = "/grpc.reflection.v1.ServerReflection";
+pub const V1_ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection";
 
-        impl $name {
-            pub fn new(descriptors: Descriptors) -> Self {
-                Self(Reflection { descriptors, handler: Arc::default() })
-            }
-        }
-
-        impl tonic::server::NamedService for $name {
-            const NAME: &'static str = $path;
-        }
-
-        impl Service<Request<Body>> for $name {
-            type Response = Response<Body>;
-            type Error = Infallible;
-            type Future = BoxFuture<Response<Body>, Infallible>;
-
-            fn poll_ready(
-                &mut self,
-                _: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<std::result::Result<(), Infallible>> {
-                std::task::Poll::Ready(Ok(()))
-            }
-
-            fn call(&mut self, request: Request<Body>) -> Self::Future {
-                let build: Build = |descriptors| {
-                    let service = Builder::configure()
-                        .register_encoded_file_descriptor_set(descriptors)
-                        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                        .$build()?;
-                    Ok(Box::new(move |request| service.clone().call(request)))
-                };
-                let reflection = self.0.clone();
-                Box::pin(async move { reflection.answer(request, build).await })
-            }
+/// Turn descriptors into the service of one version.
+macro_rules! handler {
+    ($build:ident) => {
+        |descriptors| {
+            let service = Builder::configure()
+                .register_encoded_file_descriptor_set(descriptors)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .$build()?;
+            Ok(Box::new(move |request| service.clone().call(request)))
         }
     };
 }
 
-reflection!(ReflectionV1, "grpc.reflection.v1.ServerReflection", build_v1);
-reflection!(ReflectionV1Alpha, "grpc.reflection.v1alpha.ServerReflection", build_v1alpha);
-
+/// Both versions of the reflection service.
 #[derive(Clone)]
-struct Reflection {
+pub struct Reflection {
     descriptors: Descriptors,
-    handler: Arc<OnceCell<Handler>>,
+    v1: Arc<OnceCell<Handler>>,
+    v1_alpha: Arc<OnceCell<Handler>>,
 }
 
 impl Reflection {
-    async fn answer(&self, request: Request<Body>, build: Build) -> std::result::Result<Response<Body>, Infallible> {
-        let handler = self.handler.get_or_try_init(|| async {
+    pub fn new(descriptors: Descriptors) -> Reflection {
+        Reflection { descriptors, v1: Arc::default(), v1_alpha: Arc::default() }
+    }
+
+    pub async fn v1(&self, request: Request<Incoming>) -> Response<Body> {
+        self.answer(&self.v1, handler!(build_v1), request).await
+    }
+
+    pub async fn v1_alpha(&self, request: Request<Incoming>) -> Response<Body> {
+        self.answer(&self.v1_alpha, handler!(build_v1alpha), request).await
+    }
+
+    async fn answer(&self, handler: &OnceCell<Handler>, build: Build, request: Request<Incoming>) -> Response<Body> {
+        let handler = handler.get_or_try_init(|| async {
             let descriptors = Arc::clone(&self.descriptors);
             let loaded = tokio::task::spawn_blocking(move || descriptors()).await;
             let descriptors = loaded.map_err(|error| Error::internal(error.to_string()))??;
             build(&descriptors).map_err(|error| Error::internal(format!("the descriptors cannot be used: {error}")))
         });
         match handler.await {
-            Ok(handler) => handler(request).await,
-            Err(error) => Ok(Status::from(error).into_http()),
+            Ok(handler) => match handler(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            Err(error) => Status::from(error).into_http(),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::signature::{Port, Signature, aliases};
 use crate::tensor::decode_proto;
 use crate::tensor::encode_proto::Encoder;
 
-super::service!(SessionService, "tensorflow.serving.SessionService", {
+super::service!("tensorflow.serving.SessionService", {
     "SessionRun" => SessionRun,
 });
 

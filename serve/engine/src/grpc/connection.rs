@@ -1,0 +1,150 @@
+//! One HTTP/2 connection.
+//!
+//! hyper gives each request a task of its own, and tokio runs the connection as soon as the first of them has answered: a
+//! reply that is there at once costs a task, and mostly a write to the socket as well. Here the requests that came
+//! together are begun by the connection's own task, and the replies leave in one write. A request that has to wait gets its
+//! own task then, and so does what is left when the time is up, so that other threads can take it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::Services;
+
+/// A stream may send this much before the server must have read it. HTTP/2's default of 64 KiB makes a large tensor wait
+/// for a round trip every 64 KiB.
+const WINDOW_BYTES: u32 = 4 << 20;
+
+/// How long a connection begins requests before it leaves the others to other threads.
+const TURN: Duration = Duration::from_micros(250);
+
+/// Serve a connection until its client closes it, or until `stop` is cancelled and its requests are answered.
+pub async fn serve<I>(io: I, peer: Option<SocketAddr>, services: Arc<Services>, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(tls) = &services.tls else { return serve_http2(io, peer, services, stop).await };
+    let accepted = tokio::select! {
+        () = stop.cancelled() => return,
+        accepted = tls.accept(io) => accepted,
+    };
+    // A client that cannot agree on keys knows why.
+    if let Ok(io) = accepted {
+        serve_http2(io, peer, services, stop).await;
+    }
+}
+
+async fn serve_http2<I>(io: I, peer: Option<SocketAddr>, services: Arc<Services>, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (requests, limits) = (Requests::default(), services.http2.clone());
+    let mut http = http2::Builder::new(requests.clone());
+    http.timer(TokioTimer::new())
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(4 * WINDOW_BYTES)
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .keep_alive_interval(limits.keepalive_time);
+    if let Some(timeout) = limits.keepalive_timeout {
+        http.keep_alive_timeout(timeout);
+    }
+    let service = service_fn(move |request| {
+        let services = Arc::clone(&services);
+        async move { Ok::<_, Infallible>(services.answer(peer, request).await) }
+    });
+    let http = Box::pin(http.serve_connection(TokioIo::new(io), service));
+    let mut connection = Connection { http, requests, has_waited: false };
+    let grace = tokio::select! {
+        // An error ends this connection only: the client broke it off or spoke no HTTP/2.
+        _ = &mut connection => return,
+        () = stop.cancelled() => None,
+        () = pass(limits.max_connection_age) => limits.max_connection_age_grace,
+    };
+    connection.http.as_mut().graceful_shutdown();
+    tokio::select! {
+        _ = connection => {}
+        () = pass(grace) => {}
+    }
+}
+
+/// Wait for this long; None is for ever.
+async fn pass(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Requests that have come and are not begun yet.
+#[derive(Clone, Default)]
+struct Requests(Arc<Mutex<Vec<Task>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Requests {
+    fn execute(&self, request: F) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(request));
+    }
+}
+
+impl Requests {
+    fn take(&self) -> Vec<Task> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// hyper's connection, and the requests that it reads.
+struct Connection<C> {
+    http: Pin<Box<C>>,
+    requests: Requests,
+    has_waited: bool,
+}
+
+impl<C: Future> Future for Connection<C> {
+    type Output = C::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
+        // Behind whatever is ready to run on this thread: other requests of this connection, whose replies are then there
+        // to leave with this one's.
+        self.has_waited = !self.has_waited;
+        if self.has_waited {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let end = Instant::now() + TURN;
+        loop {
+            if let Poll::Ready(outcome) = self.http.as_mut().poll(context) {
+                self.requests.take().into_iter().for_each(spawn);
+                return Poll::Ready(outcome);
+            }
+            let requests = self.requests.take();
+            if requests.is_empty() {
+                return Poll::Pending;
+            }
+            requests.into_iter().for_each(|request| begin(request, end));
+        }
+    }
+}
+
+/// Poll a request for the first time, here if there is time for it.
+fn begin(mut request: Task, end: Instant) {
+    // Its task polls it again, with a waker that counts.
+    let mut context = Context::from_waker(Waker::noop());
+    if Instant::now() >= end || request.as_mut().poll(&mut context).is_pending() {
+        spawn(request);
+    }
+}
+
+fn spawn(request: Task) {
+    tokio::spawn(request);
+}
