@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use crate::access_log::{AccessLog, Notes};
+use crate::access_log::AccessLog;
 use crate::batching::{self, BatchThreads};
 use crate::error::{Code, Error, Result};
 use crate::execution_plan::{ExampleRequest, Planner};
@@ -25,7 +25,7 @@ use crate::request_log::{self, RequestLogs};
 use crate::routing::Routes;
 use crate::run_threads::RunThreads;
 use crate::servable::Servable;
-use crate::serving::Serving;
+use crate::serving::Shared;
 use crate::tensorflow::{self, Device, Session, SessionOptions};
 
 pub use load::LoadRequest;
@@ -153,16 +153,15 @@ impl Engine {
             return Err(Error::new(Code::FailedPrecondition, "this engine listens already"));
         }
         let access_log = options.answering.access_log.then(AccessLog::start).transpose();
-        let serving = Serving {
+        let shared = Shared {
             access_log: access_log.map_err(|error| runtime_error(&error))?,
-            notes: Notes::default(),
             routes: Arc::clone(&self.routes),
             run_threads: self.run_threads.clone(),
             metrics: Arc::clone(&self.metrics),
             answering: options.answering.clone(),
             reload_config: options.reload_config.clone(),
         };
-        let opened = self.runtime.block_on(Listeners::open(&options, serving, self.health.service()))?;
+        let opened = self.runtime.block_on(Listeners::open(&options, shared.into(), self.health.service()))?;
         let ports = Ports { grpc: opened.grpc.map(|at| at.to_string()), rest: opened.rest.map(|at| at.to_string()) };
         *listeners = Some(opened);
         Ok(ports)

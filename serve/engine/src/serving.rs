@@ -1,6 +1,7 @@
 //! What every listener needs to answer a request.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,9 +25,8 @@ pub trait Reply<T>: FnOnce(&Servable, Vec<Tensor>) -> Result<T> + Send + 'static
 
 impl<T, F: FnOnce(&Servable, Vec<Tensor>) -> Result<T> + Send + 'static> Reply<T> for F {}
 
-/// Shared by all connections, and cloned for each request, which costs next to nothing.
-#[derive(Clone)]
-pub struct Serving {
+/// Shared by all connections.
+pub struct Shared {
     pub routes: Arc<Routes>,
     pub run_threads: RunThreads,
     pub metrics: Arc<Metrics>,
@@ -35,8 +35,28 @@ pub struct Serving {
     pub reload_config: Option<ReloadConfig>,
     /// None if requests leave no line.
     pub access_log: Option<AccessLog>,
+}
+
+/// Cloned for each request, which costs next to nothing.
+#[derive(Clone)]
+pub struct Serving {
+    shared: Arc<Shared>,
     /// On the request that this clone answers.
     pub notes: Notes,
+}
+
+impl From<Shared> for Serving {
+    fn from(shared: Shared) -> Serving {
+        Serving { shared: Arc::new(shared), notes: Notes::default() }
+    }
+}
+
+impl Deref for Serving {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl Serving {
@@ -83,7 +103,7 @@ impl Serving {
         if servable.runs_inline(request_bytes) {
             return guarded(|| work(&servable));
         }
-        self.on_run_thread(servable, deadline, work).await
+        Box::pin(self.on_run_thread(servable, deadline, work)).await
     }
 
     async fn execute_in_batch<T, D, R>(

@@ -148,3 +148,80 @@ fn begin(mut request: Task, end: Instant) {
 fn spawn(request: Task) {
     tokio::spawn(request);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A connection that reads some requests when it is polled first, and ends when it finds all of them answered.
+    struct Http {
+        requests: Requests,
+        unread: Vec<Task>,
+        answered: Arc<AtomicUsize>,
+        wanted: usize,
+        /// How many were answered whenever it was polled.
+        seen: Vec<usize>,
+    }
+
+    impl Future for Http {
+        type Output = Vec<usize>;
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Vec<usize>> {
+            for request in std::mem::take(&mut self.unread) {
+                self.requests.execute(request);
+            }
+            let answered = self.answered.load(Ordering::SeqCst);
+            self.seen.push(answered);
+            if answered == self.wanted {
+                return Poll::Ready(std::mem::take(&mut self.seen));
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+
+    async fn answer(count: usize, request: impl Fn(usize, Arc<AtomicUsize>) -> Task) -> Vec<usize> {
+        let (requests, answered) = (Requests::default(), Arc::<AtomicUsize>::default());
+        let unread = (0..count).map(|number| request(number, Arc::clone(&answered))).collect();
+        let http = Http { requests: requests.clone(), unread, answered, wanted: count, seen: Vec::new() };
+        Connection { http: Box::pin(http), requests, has_waited: false }.await
+    }
+
+    #[tokio::test]
+    async fn replies_that_are_there_at_once_leave_together() {
+        let seen = answer(10, |_, answered| {
+            Box::pin(async move {
+                answered.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .await;
+        assert_eq!(seen, [0, 10]);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waits_keeps_nobody() {
+        let seen = answer(10, |number, answered| {
+            Box::pin(async move {
+                if number == 3 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                answered.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .await;
+        assert_eq!((seen[0], seen[1], seen.last()), (0, 9, Some(&10)));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_into_a_turn_goes_to_other_tasks() {
+        let seen = answer(10, |_, answered| {
+            Box::pin(async move {
+                std::thread::sleep(2 * TURN);
+                answered.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .await;
+        assert_eq!((seen[0], seen[1], seen.last()), (0, 1, Some(&10)));
+    }
+}
