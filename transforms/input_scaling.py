@@ -4,8 +4,8 @@
     (x + b) @ w  =  x @ w + c        c[o]     = sum over i of b[i] * w[i, o]
 
 The same for convolutions, where an offset needs one that pads nothing (VALID, or a kernel of one element): on padded
-borders there is less to add up. Identity, Reshape, Squeeze and ExpandDims that keep the channels last are looked
-through, for factors zero padding too. Whoever reads the value has to take the change, or it stays.
+borders there is less to add up. Identity, Reshape, Squeeze, ExpandDims, slices and repetitions that keep the channels
+last are looked through, for factors zero padding too. Whoever reads the value has to take the change, or it stays.
 """
 
 from collections.abc import Iterator
@@ -29,10 +29,12 @@ from tfs.transforms.factors import (
 from tfs.transforms.graph_edit import GraphEdit
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Reader, Tensor, attribute
 from tfs.transforms.scaling import ScalePlanner
+from tfs.transforms.slicing import axis_before_slice
 
 __all__ = ["Consumer", "consumers", "move_factor", "move_offset"]
 
-_SHAPING = frozenset({"Identity", "StopGradient", "PreventGradient", "Reshape", "Squeeze", "ExpandDims"})
+_SHAPING = frozenset({"Identity", "StopGradient", "PreventGradient", "Reshape", "Squeeze", "ExpandDims", "Tile"})
+_SLICE = "StridedSlice"
 _SHAPES = frozenset({"Shape", "Size", "Rank"})  # read it, but not its values
 _PADDING = frozenset({"Pad", "MirrorPad"})
 _MATRIX_RANK = 2
@@ -70,7 +72,7 @@ def _consumers(planner: ScalePlanner, source: NodeDef, factor: Factor, is_offset
             continue
         if node.op in LINEAR_OPS:
             yield _consumer(planner, node, reader, factor, is_offset)
-        elif node.op in _SHAPING or (node.op in _PADDING and not is_offset):
+        elif node.op in _SHAPING or node.op == _SLICE or (node.op in _PADDING and not is_offset):
             if reader.slot != 0 or not (factor.is_scalar or _keeps_channels(planner, node, factor)):
                 raise RefusedError(f"`{node.name}` does not keep the channels apart")
             yield from _consumers(planner, node, factor, is_offset)
@@ -81,6 +83,8 @@ def _consumers(planner: ScalePlanner, source: NodeDef, factor: Factor, is_offset
 def _keeps_channels(planner: ScalePlanner, node: NodeDef, factor: Factor) -> bool:
     before, after = planner.shape(Tensor.parse(node.input[0])), planner.shape(Tensor(node.name, 0))
     size = factor.values.size
+    if node.op == _SLICE and (not after or axis_before_slice(planner.view, node, len(before), -1) != -1):
+        return False
     return factor.axis == -1 and bool(after) and before[-1] == size and after[-1] == size
 
 

@@ -50,6 +50,7 @@ class OffsetPlanner(ScalePlanner):
             for op in (
                 *("BatchToSpaceND", "Concat", "ConcatV2", "ExpandDims", "Identity", "Mean", "MirrorPad", "Reshape"),
                 *("AvgPool", "ResizeBilinear", "ResizeNearestNeighbor", "Squeeze", "Transpose"),
+                *("Pack", "StridedSlice", "Tile"),
             )
         },
         "MaxPool": ScalePlanner.linear_per_channel,

@@ -4,9 +4,9 @@
     (x + b) * m       =  x*m + b*m           (BiasAdd, Add, AddV2, Sub)
     concat(x, y) * m  =  concat(x*m1, y*m2)
 
-Squeeze, ExpandDims, Reshape, Transpose, BatchToSpaceND, Identity, averages, resizing and padding with zeros or mirrored
-values are looked through; ReLU and maxima too if no factor is negative: relu(x) * m = relu(x * m). On the way from the
-factor to the kernel every node must be read by nobody else, since its value changes.
+Squeeze, ExpandDims, Reshape, Transpose, BatchToSpaceND, Identity, Pack, slices, repetitions, averages, resizing and
+padding with zeros or mirrored values are looked through; ReLU and maxima too if no factor is negative: relu(x) * m =
+relu(x * m). On the way from the factor to the kernel every node must be read by nobody else, since its value changes.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,6 +28,7 @@ from tfs.transforms.factors import (
 )
 from tfs.transforms.graph_view import CONTROL, GraphView, NodeDef, Tensor, attribute
 from tfs.transforms.linear_calls import CALL_OPS, LinearCall, linear_call
+from tfs.transforms.slicing import axis_before_slice
 from tfs.transforms.static_shapes import StaticShapes
 
 __all__ = ["ScalePlanner"]
@@ -229,10 +230,36 @@ class ScalePlanner:
                 part = Factor(factor.values[start : start + size], factor.axis)
                 start += size
             plans.append(self._further(node, index, part))
+        return self._joined(node, plans)
+
+    def _joined(self, node: NodeDef, plans: list[Plan]) -> Plan:
+        """Return the plan of all inputs of `node`."""
         changes = tuple(change for plan in plans for change in plan.changes)
         if len({(change.node, change.index) for change in changes}) < len(changes):
             raise RefusedError(f"`{node.name}` joins the same value twice")
         return Plan(changes, frozenset().union(*(plan.nodes for plan in plans)))
+
+    def _pack(self, node: NodeDef, factor: Factor) -> Plan:
+        rank = self.rank(Tensor(node.name, 0))
+        added, part = attribute(node, "axis").i % rank, factor
+        if not factor.is_scalar:
+            channel = rank + factor.axis
+            if channel == added:
+                raise RefusedError(f"its factor varies over the axis that `{node.name}` adds")
+            part = Factor(factor.values, channel - (channel > added) - (rank - 1))
+        return self._joined(node, [self._further(node, index, part) for index in range(len(node.input))])
+
+    def _strided_slice(self, node: NodeDef, factor: Factor) -> Plan:
+        if factor.is_scalar:
+            return self._further(node, 0, factor)
+        rank = self.rank(Tensor.parse(node.input[0]))
+        return self._further(node, 0, Factor(factor.values, axis_before_slice(self.view, node, rank, factor.axis)))
+
+    def _tile(self, node: NodeDef, factor: Factor) -> Plan:
+        times = constant_value(self.view, Tensor.parse(node.input[1]))
+        if not factor.is_scalar and (times is None or times[1][factor.axis] != 1):
+            raise RefusedError(f"`{node.name}` repeats the channels")
+        return self._further(node, 0, factor)
 
     handlers: ClassVar[Mapping[str, Callable[[Any, NodeDef, Factor], Plan]]] = {
         **dict.fromkeys(LINEAR_OPS, _linear),
@@ -244,6 +271,9 @@ class ScalePlanner:
         "ExpandDims": _expand_dims,
         "Reshape": _reshape,
         "BatchToSpaceND": _batch_to_space,
+        "Pack": _pack,
+        "StridedSlice": _strided_slice,
+        "Tile": _tile,
         "Mean": _mean,
         "Transpose": _transpose,
         **dict.fromkeys(("AvgPool", "AvgPool3D", "ResizeBilinear", "ResizeNearestNeighbor"), linear_per_channel),

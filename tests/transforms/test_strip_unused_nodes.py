@@ -64,6 +64,25 @@ def test_what_computes_the_default_of_an_input_stays() -> None:
     assert_same_numbers(before, after, {"text": [b"1.5", b"2"]})
 
 
+def test_a_fed_node_that_another_signature_computes_stays() -> None:
+    """As where one signature feeds the text and another the ids that the first one makes of it."""
+
+    def build() -> None:
+        import tensorflow as tf
+
+        text = tf1().placeholder(tf.string, [None], name="text")
+        ids = tf.strings.to_hash_bucket_fast(text, 100, name="ids")
+        tf.negative(ids, name="y")
+
+    before = view_of(build, fed=("text", "ids"))
+    after = apply("strip_unused_nodes(type=int64)", before)
+    assert after.nodes["ids"].op == "StringToHashBucketFast"
+    assert_same_numbers(before, after, {"text": [b"a", b"b"]})
+    assert_same_numbers(before, after, {"ids": [3, 4]})
+    alone = apply("strip_unused_nodes(type=int64)", view_of(build, fed=("ids",)))
+    assert alone.nodes.keys() == {"ids", "y"}
+
+
 def test_functions_that_nothing_calls_go_too() -> None:
     import tensorflow as tf
 

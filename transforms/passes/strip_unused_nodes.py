@@ -19,8 +19,10 @@ _INPUT_OPS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"
 class StripUnusedNodes(GraphPass):
     """Keeps what the roots need, looking no further than fed tensors, and the library functions that are left in use.
 
-    A fed node that is no placeholder is replaced by one, since what computes it goes away. The arguments say what it is
-    like: `type` and `shape` for all, `name` with `type_for_name` and `shape_for_name` (paired by position) for one.
+    A fed node that is no placeholder is replaced by one, since what computes it goes away; unless all inputs that it is
+    computed from are fed too, as by another signature that reads what it computes. The arguments say what a new
+    placeholder is like: `type` and `shape` for all, `name` with `type_for_name` and `shape_for_name` (paired by
+    position) for one.
     """
 
     name = "strip_unused_nodes"
@@ -61,7 +63,8 @@ class StripUnusedNodes(GraphPass):
         edit = GraphEdit(view)
         for tensor in view.roots.fed:
             node = view.nodes[tensor.node]
-            if node.op not in _INPUT_OPS and tensor.port == 0 and tensor.node not in view.roots.nodes:
+            replaceable = node.op not in _INPUT_OPS and tensor.port == 0 and tensor.node not in view.roots.nodes
+            if replaceable and not _is_computed_from_fed(view, tensor.node):
                 edit.put(self._placeholder(node))
         if edit.changed:
             view = edit.view()
@@ -82,6 +85,11 @@ class StripUnusedNodes(GraphPass):
         placeholder.attr["dtype"].type = self._types.get(node.name, self._type)
         placeholder.attr["shape"].shape.CopyFrom(self._shapes.get(node.name, self._shape))
         return placeholder
+
+
+def _is_computed_from_fed(view: GraphView, name: str) -> bool:
+    inputs = {other for other in view.ancestors([name]) if view.nodes[other].op in _INPUT_OPS}
+    return bool(inputs) and inputs <= view.roots.fed_names
 
 
 def _dtype(text: str) -> int:
