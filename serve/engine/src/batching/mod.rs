@@ -32,11 +32,12 @@ use task::{Task, TaskPiece, Waiting, count_rows};
 pub struct BatchThreads {
     pool: Pool<TaskPiece>,
     metrics: BatchMetrics,
+    count: usize,
 }
 
 impl BatchThreads {
     pub fn start(count: usize, name: &str, metrics: BatchMetrics) -> std::io::Result<BatchThreads> {
-        Ok(BatchThreads { pool: Pool::start(count, name)?, metrics })
+        Ok(BatchThreads { pool: Pool::start(count, name)?, metrics, count })
     }
 }
 
@@ -47,12 +48,17 @@ pub struct Batching {
     costs: Costs,
     arrivals: Arrivals,
     threads: Arc<BatchThreads>,
+    /// Whether the threads that read requests may run batches of short ones themselves: nobody waits for others here, and
+    /// batches may run on every CPU at a time.
+    gathers: bool,
 }
 
 impl Batching {
     pub fn new(options: BatchingOptions, threads: Arc<BatchThreads>) -> Result<Batching> {
         let limits = options.limits()?;
-        Ok(Batching { options, limits, costs: Costs::default(), arrivals: Arrivals::default(), threads })
+        let every_cpu = std::thread::available_parallelism().is_ok_and(|cpus| threads.count >= cpus.get());
+        let gathers = limits.timeout.is_zero() && every_cpu;
+        Ok(Batching { options, limits, costs: Costs::default(), arrivals: Arrivals::default(), threads, gathers })
     }
 
     /// Run a call of `servable`, whose batching this is, together with others; in the calling thread if `is_short` and if
@@ -64,7 +70,7 @@ impl Batching {
         deadline: Option<Instant>,
         is_short: bool,
     ) -> Result<Vec<Tensor>> {
-        if !(is_short && self.options.adaptive) {
+        if !(is_short && self.gathers) {
             let waiting = self.submit(servable, call, deadline)?;
             return wait(waiting, deadline).await;
         }
