@@ -61,6 +61,11 @@ BATCHING = Section(
     f"""\
 One row in a request, over gRPC in a closed loop:
 {", ".join(f"{clients} x {streams} streams for {name}" for name, (clients, streams) in _LOADS.items())}.
-`--enable_batching` has its default parameters.""",
+`--enable_batching` has its default parameters.
+
+An image for MobileNetV2 is a request of 600 KB, and the loop in process receives none. By the kernel's accounts of
+CPU time (`/proc/PID/task/*/schedstat`, 8 clients, medians of 5 rounds), a request took 8.6 ms of the run threads, no
+more than a run in process, 0.7 ms of the sockets' threads and 0.4 ms of the client. All share the two cores, so at
+least 4% of the limit belongs to the client alone, and 11% to moving the image on both sides.""",
     _targets,
 )

@@ -92,12 +92,15 @@ PLAN = Section(
 One row in a request. `--execution=auto` is what `tfs serve` does without a flag; `--execution=default` are TensorFlow's
 own settings, an inter-op and an intra-op pool over all cores, which tensorflow_model_server ships.
 
-Where `auto` stays behind the loop in process: the client, the sockets' threads and the runs share the same cores. With
-8 clients a request for the encoder took 1.17 ms of user time and 0.09 ms of the kernel's where a run in process took
-0.90 ms. `perf record -e cpu-clock -p PID` saw 90.4% of that in the run threads, led by the same functions of TensorFlow
-as in process, and 9.6% in those of the sockets, most of it the kernel switching tasks; each request took a run thread
-off its core about once. Other allocators (jemalloc, mimalloc, tcmalloc, TensorFlow's BFC, glibc without fastbins or
-with larger thread caches) changed the time of a run by less than the noise.""",
+Where `auto` stays behind the loop in process: the client, the sockets' threads and the runs share the same cores.
+With 8 clients a request for the encoder took 1.17 ms of user time and 0.09 ms of the kernel's where a run in process
+took 0.90 ms. `perf record -e cpu-clock -p PID` saw 90.4% of that in the run threads, led by the same functions of
+TensorFlow as in process, and 9.6% in those of the sockets, most of it the kernel switching tasks. Each request took a
+run thread off its core twice: the sockets' threads wake for it and for its reply, and tokio wakes a second one each
+time to look for more. With one such thread (`TOKIO_WORKER_THREADS=1`) a request for encoder_tokens cost them a fifth
+less and 4% more were answered; but the trivial model, which runs in them, lost a third of its rate, so both stay.
+Other allocators (jemalloc, mimalloc, tcmalloc, TensorFlow's BFC, glibc without fastbins or with larger thread caches)
+changed the time of a run by less than the noise.""",
     _targets,
     _details,
 )
