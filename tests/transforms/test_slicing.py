@@ -98,6 +98,27 @@ def test_a_batch_norm_in_front_of_reversed_channels_stays() -> None:
     assert_same_numbers(before, after, _X)
 
 
+def _unstacked(x: Any, order: list[int]) -> Any:
+    rows = _tf().transpose(_tf().transpose(_tf().stack([_conv(x), _conv(x)], 1), [1, 0, 2, 3, 4]), order)
+    return _tf().stack([_norm(rows[index]) for index in range(2)], 1)
+
+
+def test_a_batch_norm_of_each_element_of_a_stack_is_folded() -> None:
+    before = _graph(lambda x: _unstacked(x, [0, 1, 2, 3, 4]))
+    after = apply("fold_batch_norms", before)
+    assert not ops(after).keys() & {"Mul", "StridedSlice"}
+    assert ops(after)["Pack"] == 1
+    assert_same_numbers(before, after, _X)
+
+
+@pytest.mark.parametrize("order", [[1, 0, 2, 3, 4], [0, 1, 3, 2, 4]], ids=["another axis first", "axes exchanged"])
+def test_elements_that_are_not_what_was_stacked_stay(order: list[int]) -> None:
+    before = _graph(lambda x: _unstacked(x, order))
+    after = apply("fold_batch_norms", before)
+    assert ops(after)["StridedSlice"] == 2
+    assert_same_numbers(before, after, _X)
+
+
 def test_keras_layers_between_convolution_and_batch_norm(tmp_path: Path) -> None:
     import keras
 

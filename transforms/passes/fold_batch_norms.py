@@ -17,6 +17,7 @@ from tfs.transforms.input_scaling import consumers, move_factor, move_offset
 from tfs.transforms.offset_moving import PASSED, OffsetPlanner
 from tfs.transforms.offsets import join_offsets
 from tfs.transforms.scaling import ScalePlanner
+from tfs.transforms.stacks import read_past_stacks
 
 __all__ = ["FoldBatchNorms"]
 
@@ -36,6 +37,8 @@ class FoldBatchNorms(GraphPass):
     3. Constants that are added one after the other behind a linear op are joined into one BiasAdd (a Sub behind a small
        MatMul: see `bias`), also through averages, concatenations and rearrangements (see `offset_moving`).
 
+    4. Before that, readers of one element of a stack (Pack) read what was stacked, as between two TimeDistributed.
+
     Left alone, with the reason reported: a value on the way that is read elsewhere or by a signature, factors along
     another axis, a factor that is not a constant yet (fold_constants comes first).
     """
@@ -46,6 +49,7 @@ class FoldBatchNorms(GraphPass):
     def __call__(self, view: GraphView) -> PassResult:
         """Return the graph with every factor folded that can be."""
         start, folded, moved = view, 0, 0
+        view, unstacked = read_past_stacks(view)
         planner = ScalePlanner(view)
         while True:
             view, count, skipped = _round(planner)
@@ -61,6 +65,7 @@ class FoldBatchNorms(GraphPass):
         view, offsets = _round_of_offsets(planner)
         view, joined = join_offsets(ScalePlanner(view, planner))
         counts = {
+            "elements read past their stack": unstacked,
             "scales folded": folded,
             "inputs' scales and offsets folded": moved,
             "offsets moved": offsets,
