@@ -155,15 +155,13 @@ def _in_process(
 ) -> "list[StepResult]":
     from dataclasses import replace
 
-    from tfs.savedmodel.input_hints import read_hints
-    from tfs.savedmodel.reading import read_signatures
-    from tfs.serve.client.in_process_load import InProcessModel
+    from tfs.serve.client.in_process_load import InProcessModel, inputs_of
     from tfs.serve.client.load_requests import requests_of_load
     from tfs.serve.client.request import Method
 
     # The engine's loop runs predictions; a signature for Classify gets its examples as strings.
     asked = replace(asked, method=Method.PREDICT)
-    signatures, hints = read_signatures(directory), read_hints(directory)
+    signatures, hints = inputs_of(directory)
     requests = requests_of_load(asked, data, signatures, rows=rows, hints=hints)
     messages = [request.message().SerializeToString() for request in requests]
     model = InProcessModel(directory)

@@ -189,20 +189,22 @@ class Engine:
         seconds: float,
         threads: int,
         rate: float | None = None,
-    ) -> tuple[float, list[float]]:
+    ) -> tuple[float, list[float], dict[str, tuple[int, str]]]:
         """Run a loaded version over and over with no network between; return what was measured.
 
         Args:
             model: its name.
             version: its number.
-            requests: serialized `PredictRequest`s, taken in turn; they are decoded once, outside of the loop.
+            requests: serialized `PredictRequest`s, taken in turn; they are decoded once, outside of the loop. One that
+                cannot be decoded fails each time.
             seconds: how long new runs begin.
             threads: how many run at a time.
             rate: runs per second that become due, whether those before have ended or not; None for a closed loop.
 
         Returns:
-            The seconds until the last run had ended, and those of each run; with a `rate` from the moment when it was
-            due, so that waiting for a thread counts.
+            The seconds until the last run had ended; those of each run that went well, with a `rate` from the moment
+            when it was due, so that waiting for a thread counts; and of the others by the name of the code how many
+            there were, and the first one's message.
         """
     def shutdown(self, drain_seconds: float) -> bool:
         """Stop accepting, wait up to `drain_seconds` for requests under way, close; True if all were answered.

@@ -20,7 +20,9 @@ def main(name: str, base_path: str, seconds: str, threads: str, *flags: str) -> 
     engine = new_engine(execution_of(ServerOptions(model_name=name, model_base_path=base_path, **values)))
     engine.load(name, 1, os.path.join(base_path, "1"))
     request = sys.stdin.buffer.read()
-    elapsed, latencies = engine.run_loop(name, 1, [request], seconds=float(seconds), threads=int(threads))
+    elapsed, latencies, failures = engine.run_loop(name, 1, [request], seconds=float(seconds), threads=int(threads))
+    if failures:
+        sys.exit(f"the request does not run: {failures}")
     print(len(latencies) / elapsed)
 
 

@@ -73,6 +73,19 @@ def test_a_model_in_this_process(tfs, exported, load):
         assert step["requests"] == 40
 
 
+def test_failures_in_process_are_counted_as_those_of_a_server(tfs, exported, tmp_path):
+    fits, fails = ({"instances": np.zeros((1, size, size, 1)).tolist()} for size in (8, 9))
+    (tmp_path / "both.jsonl").write_text(f"{json.dumps(fits)}\n{json.dumps(fails)}\n")
+    result = _result(tfs("bench", exported, "--data", tmp_path / "both.jsonl", *_SHORT, "--json"))
+    [(code, failed)] = result["steps"][0]["errors"].items()
+    assert code == "INVALID_ARGUMENT"
+    assert abs(failed["count"] - result["steps"][0]["requests"]) <= 1 < failed["count"]
+    (tmp_path / "bad.json").write_text(json.dumps(fails))
+    done = tfs("bench", exported, "--data", tmp_path / "bad.json", *_SHORT)
+    assert done.returncode == 1
+    assert re.search(r"^error: no request was answered well: INVALID_ARGUMENT: ", done.stderr, re.MULTILINE)
+
+
 def test_a_picture_of_the_latencies(tfs, server, tmp_path):
     from PIL import Image
 

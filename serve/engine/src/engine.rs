@@ -190,11 +190,14 @@ impl Engine {
             .cloned()
             .ok_or_else(|| not_loaded(model, version))?;
         let decode = |request: &&[u8]| Ok(predict::decode(&servable, &PredictRequest::parse(request)?)?.call);
-        let calls = requests.iter().map(decode).collect::<Result<Vec<_>>>()?;
+        let calls: Vec<Result<_>> = requests.iter().map(decode).collect();
         if calls.is_empty() {
             return Err(Error::invalid("a load needs a request"));
         }
-        load.run(|number| servable.run(&calls[(number % calls.len() as u64) as usize]).map(drop))
+        load.run(|number| match &calls[(number % calls.len() as u64) as usize] {
+            Ok(call) => servable.run(call).map(drop),
+            Err(error) => Err(error.clone()),
+        })
     }
 }
 

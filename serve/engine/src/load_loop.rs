@@ -19,14 +19,15 @@ pub struct Load {
 pub struct Runs {
     /// From the start until the last work had ended.
     pub seconds: f64,
-    /// Seconds that each took; by a schedule from the moment at which it was due, so that waiting for a thread counts.
+    /// Seconds that each took which went well; by a schedule from the moment at which it was due, so that waiting for a
+    /// thread counts.
     pub latencies: Vec<f64>,
+    /// The others by code: the first error, and how many there were.
+    pub failures: Vec<(Error, u64)>,
 }
 
 impl Load {
-    /// Do `work`, which is told how many there were before it on its thread or schedule.
-    ///
-    /// The first failure ends its thread, and is returned when the others have ended too.
+    /// Do `work`, which is told how many there were before it on its thread or schedule. What fails is counted.
     pub fn run(&self, work: impl Fn(u64) -> Result<()> + Sync) -> Result<Runs> {
         let rate_fits = self.rate.is_none_or(|rate| rate.is_finite() && rate > 0.0);
         if !rate_fits || Duration::try_from_secs_f64(self.seconds).is_err() {
@@ -38,25 +39,29 @@ impl Load {
             Some(rate) => self.follow_schedule(rate, &scheduled, start, &work),
             None => self.repeat(start, &work),
         };
-        let latencies = thread::scope(|scope| {
+        let together = thread::scope(|scope| {
             let workers: Vec<_> = (0..self.threads.max(1)).map(|_| scope.spawn(on_a_thread)).collect();
-            let results = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Ok(Vec::new())));
-            results.collect::<Result<Vec<_>>>()
-        })?;
-        Ok(Runs { seconds: start.elapsed().as_secs_f64(), latencies: latencies.concat() })
+            let mut together = Tally::default();
+            workers.into_iter().for_each(|worker| together.add(worker.join().unwrap_or_default()));
+            together
+        });
+        let Tally { latencies, failures } = together;
+        Ok(Runs { seconds: start.elapsed().as_secs_f64(), latencies, failures })
     }
 
-    fn repeat(&self, start: Instant, work: impl Fn(u64) -> Result<()>) -> Result<Vec<f64>> {
-        let mut latencies = Vec::new();
+    fn repeat(&self, start: Instant, work: impl Fn(u64) -> Result<()>) -> Tally {
+        let mut tally = Tally::default();
         let mut begun = start.elapsed().as_secs_f64();
+        let mut number = 0;
         while begun < self.seconds {
-            work(latencies.len() as u64)?;
+            let result = work(number);
             // The end of one is the begin of the next: the clock is looked at once.
             let ended = start.elapsed().as_secs_f64();
-            latencies.push(ended - begun);
+            tally.note(result, ended - begun);
             begun = ended;
+            number += 1;
         }
-        Ok(latencies)
+        tally
     }
 
     fn follow_schedule(
@@ -65,18 +70,46 @@ impl Load {
         scheduled: &AtomicU64,
         start: Instant,
         work: impl Fn(u64) -> Result<()>,
-    ) -> Result<Vec<f64>> {
-        let mut latencies = Vec::new();
+    ) -> Tally {
+        let mut tally = Tally::default();
         loop {
             let number = scheduled.fetch_add(1, Ordering::Relaxed);
             let due = number as f64 / rate;
             if due >= self.seconds {
-                return Ok(latencies);
+                return tally;
             }
             let early = due - start.elapsed().as_secs_f64();
             thread::sleep(Duration::try_from_secs_f64(early).unwrap_or_default());
-            work(number)?;
-            latencies.push(start.elapsed().as_secs_f64() - due);
+            let result = work(number);
+            tally.note(result, start.elapsed().as_secs_f64() - due);
+        }
+    }
+}
+
+/// What one thread, or several, have done so far.
+#[derive(Default)]
+struct Tally {
+    latencies: Vec<f64>,
+    failures: Vec<(Error, u64)>,
+}
+
+impl Tally {
+    fn note(&mut self, result: Result<()>, seconds: f64) {
+        match result {
+            Ok(()) => self.latencies.push(seconds),
+            Err(error) => self.fail(error, 1),
+        }
+    }
+
+    fn add(&mut self, other: Tally) {
+        self.latencies.extend(other.latencies);
+        other.failures.into_iter().for_each(|(error, count)| self.fail(error, count));
+    }
+
+    fn fail(&mut self, error: Error, count: u64) {
+        match self.failures.iter_mut().find(|(first, _)| first.code == error.code) {
+            Some((_, counted)) => *counted += count,
+            None => self.failures.push((error, count)),
         }
     }
 }
@@ -117,10 +150,23 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_returned() {
-        let fails = |number| if number == 3 { Err(Error::invalid("no")) } else { Ok(()) };
-        for rate in [None, Some(1000.0)] {
-            assert!(Load { seconds: 0.05, threads: 2, rate }.run(fails).is_err());
+    fn failures_are_counted_by_code_and_end_nothing() {
+        let fails = |number: u64| {
+            thread::sleep(Duration::from_millis(1));
+            match number % 4 {
+                1 => Err(Error::invalid("no")),
+                3 => Err(Error::internal("never")),
+                _ => Ok(()),
+            }
+        };
+        for rate in [None, Some(800.0)] {
+            let runs = Load { seconds: 0.1, threads: 2, rate }.run(fails).unwrap();
+            let mut messages: Vec<_> = runs.failures.iter().map(|(error, _)| &*error.message).collect();
+            messages.sort_unstable();
+            assert_eq!(messages, ["never", "no"]);
+            let half = runs.latencies.len() as u64 / 2;
+            assert!(half > 2);
+            assert!(runs.failures.iter().all(|(_, count)| count.abs_diff(half) <= 2), "{half}: {:?}", runs.failures);
         }
     }
 

@@ -24,6 +24,9 @@ use crate::report::{self, Report};
 use crate::request_log;
 use crate::tensorflow::{self, SessionOptions};
 
+/// By the name of a code: how many failed with it, and the first one's message.
+type Failures = HashMap<&'static str, (u64, String)>;
+
 create_exception!(_engine, EngineError, PyException, "A failure inside the engine, with its canonical status code.");
 
 impl From<Error> for PyErr {
@@ -240,11 +243,12 @@ impl Engine {
         seconds: f64,
         threads: usize,
         rate: Option<f64>,
-    ) -> PyResult<(f64, Vec<f64>)> {
+    ) -> PyResult<(f64, Vec<f64>, Failures)> {
         let requests: Vec<&[u8]> = requests.iter().map(Vec::as_slice).collect();
         let load = Load { seconds, threads, rate };
         let runs = py.detach(|| self.engine.run_loop(model, version, &requests, &load))?;
-        Ok((runs.seconds, runs.latencies))
+        let failures = runs.failures.into_iter().map(|(error, count)| (error.code.name(), (count, error.message)));
+        Ok((runs.seconds, runs.latencies, failures.collect()))
     }
 
     fn shutdown(&self, py: Python<'_>, drain_seconds: f64) -> PyResult<bool> {

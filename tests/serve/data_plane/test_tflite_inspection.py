@@ -1,5 +1,6 @@
 """`tfs inspect` reads TFLite files without LiteRT's interpreter, and says what the server offers."""
 
+import json
 import random
 import subprocess
 import sys
@@ -34,6 +35,14 @@ def test_a_version_without_a_saved_model_is_described(tflite_models: Path, tmp_p
     assert "CONV_2D" in (tmp_path / "page.html").read_text()
     assert inspect(tflite_models / "image" / "model.tflite").returncode == 0
     assert "curl -s" in inspect(tflite_models / "lone", "--request").stdout
+
+
+def test_a_version_without_a_saved_model_is_measured_in_process(tflite_models: Path) -> None:
+    command = [sys.executable, "-m", "tfs.cli", "bench", str(tflite_models / "image"), "--duration=0.2", "--warmup=0"]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    [step] = json.loads(done.stdout)["steps"]
+    assert (step["requests"] > 0, step["errors"]) == (True, {})
 
 
 def test_operations_that_litert_has_not_are_a_problem(tflite_models: Path) -> None:
