@@ -1,6 +1,7 @@
 //! The engine without Python: models, routes and listeners of one process.
 
 mod load;
+mod rehearsal;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

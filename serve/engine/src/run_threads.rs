@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::error::{Code, Error, Result};
-use crate::scheduling::{Costs, Fit, Limits, Piece, Pool, Refusal, Work, guarded};
+use crate::scheduling::{Costs, Fit, Limits, OnEach, Piece, Pool, Refusal, Work, guarded};
 
 /// Requests to one version that may wait for a run thread. Past it a client is told to come back, instead of waiting for
 /// longer than it would care to: at 1 ms a run and two threads this is half a second of work for each thousand.
@@ -34,6 +34,11 @@ impl RunThreads {
     pub fn start(count: usize) -> std::io::Result<RunThreads> {
         let count = if count == 0 { std::thread::available_parallelism()?.get() } else { count };
         Ok(RunThreads { pool: Arc::new(Pool::start(count, "tfs-run")?) })
+    }
+
+    /// Have each thread do `work` once, one after the other; see `Pool::on_each_thread`.
+    pub fn on_each(&self, work: &OnEach, until: Instant) {
+        self.pool.on_each_thread(work, until);
     }
 
     /// Run `work` on one of the threads, when the turn of `queue` has come, and wait for its result.
@@ -182,6 +187,30 @@ mod tests {
         assert_eq!(late.await.expect_err("too late").code, Code::DeadlineExceeded);
         threads.run(&queue, None, || Ok(())).await.expect("the queue is empty now");
         assert!(!begun.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn each_thread_does_it_once_and_one_that_is_busy_later() {
+        let threads = RunThreads::start(3).expect("threads start");
+        let (tell, told) = std::sync::mpsc::channel();
+        let tell = std::sync::Mutex::new(tell);
+        let work: OnEach = Arc::new(move || {
+            let _ = tell.lock().expect("no panic").send(std::thread::current().name().map(str::to_owned));
+        });
+        threads.on_each(&work, Instant::now() + Duration::from_secs(60));
+        let names: Vec<_> = told.try_iter().flatten().collect();
+        assert_eq!(names, ["tfs-run-0", "tfs-run-1", "tfs-run-2"]);
+        let (release, gate) = std::sync::mpsc::channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        let blocked: OnEach = Arc::new(move || {
+            let _ = gate.lock().expect("no panic").recv();
+        });
+        threads.on_each(&blocked, Instant::now() + Duration::from_millis(20));
+        threads.on_each(&work, Instant::now() + Duration::from_millis(20));
+        assert!(told.try_recv().is_err(), "the first thread is busy, and the others wait for it");
+        drop(release);
+        let late = told.recv_timeout(Duration::from_secs(60)).expect("done later").expect("has a name");
+        assert_eq!(late, "tfs-run-0");
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ pub use options::BatchingOptions;
 use crate::call::Call;
 use crate::error::{Code, Error, Result};
 use crate::run_threads::deadline_exceeded;
-use crate::scheduling::{Costs, Gathered, Limits, Pool, Refusal, guarded};
+use crate::scheduling::{Costs, Gathered, Limits, OnEach, Pool, Refusal, guarded};
 use crate::servable::Servable;
 use crate::tensorflow::Tensor;
 use gather::Arrivals;
@@ -38,6 +38,11 @@ pub struct BatchThreads {
 impl BatchThreads {
     pub fn start(count: usize, name: &str, metrics: BatchMetrics) -> std::io::Result<BatchThreads> {
         Ok(BatchThreads { pool: Pool::start(count, name)?, metrics, count })
+    }
+
+    /// Have each thread do `work` once, one after the other; see `Pool::on_each_thread`.
+    pub fn on_each(&self, work: &OnEach, until: Instant) {
+        self.pool.on_each_thread(work, until);
     }
 }
 

@@ -52,6 +52,9 @@ impl Engine {
                 let start = Instant::now();
                 let replayed = warmup::replay(&servable, request.path, iterations);
                 self.metrics.loading.warmup(&path, start.elapsed(), &replayed);
+                if let (Ok(1..), Some(decision)) = (&replayed, &decision) {
+                    self.rehearse(request, &servable, decision)?;
+                }
                 replayed?
             }
             None => 0,

@@ -87,6 +87,11 @@ impl Decision {
     pub fn told(plan: ExecutionPlan) -> Decision {
         Decision { plan, grounds: Grounds::Told }
     }
+
+    /// Whether the version was run to find it, and so may be run as often as one likes.
+    pub fn was_tried(&self) -> bool {
+        matches!(self.grounds, Grounds::Measured { .. } | Grounds::Known { .. })
+    }
 }
 
 /// Why a version has its plan.

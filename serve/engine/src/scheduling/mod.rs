@@ -11,4 +11,4 @@ mod turns;
 
 pub use costs::{Costs, Fit};
 pub use piece::{Limits, Piece, Refusal};
-pub use pool::{Gathered, Pool, Work, guarded};
+pub use pool::{Gathered, OnEach, Pool, Work, guarded};

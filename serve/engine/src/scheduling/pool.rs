@@ -1,7 +1,7 @@
 //! Threads that take from the queues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 
 use super::piece::{Piece, Refusal};
@@ -32,13 +32,27 @@ struct Shared<P> {
 
 struct State<P> {
     queues: Queues<P>,
+    /// What each thread has to do before anything else.
+    errands: Vec<Option<Errand>>,
     stopping: bool,
+}
+
+type Errand = Box<dyn FnOnce() + Send>;
+
+/// What each thread of a pool is to do.
+pub type OnEach = Arc<dyn Fn() + Send + Sync>;
+
+/// What a thread does next.
+enum Task<P> {
+    Batch(Vec<P>),
+    Errand(Errand),
 }
 
 impl<P: Work> Pool<P> {
     /// Start `count` threads.
     pub fn start(count: usize, name: &str) -> std::io::Result<Pool<P>> {
-        let state = State { queues: Queues::new(count, Instant::now()), stopping: false };
+        let errands = (0..count).map(|_| None).collect();
+        let state = State { queues: Queues::new(count, Instant::now()), errands, stopping: false };
         let pool = Pool { shared: Arc::new(Shared { state: Mutex::new(state), work: Condvar::new() }) };
         for index in 0..count {
             let shared = Arc::clone(&pool.shared);
@@ -56,6 +70,26 @@ impl<P: Work> Pool<P> {
             self.shared.work.notify_one();
         }
         Ok(())
+    }
+
+    /// Have each thread do `work` once, one thread after the other, so that the others go on with what waits.
+    ///
+    /// Returns when all have, or at `until`: a thread that is busy for longer does its work later.
+    pub fn on_each_thread(&self, work: &OnEach, until: Instant) {
+        let count = self.shared.lock().errands.len();
+        for thread in 0..count {
+            let (work, (done, told)) = (Arc::clone(work), mpsc::sync_channel(1));
+            let errand = Box::new(move || {
+                work();
+                // Nobody may wait for it any more.
+                let _ = done.send(());
+            });
+            self.shared.lock().errands[thread] = Some(errand);
+            self.shared.work.notify_all();
+            if told.recv_timeout(until.saturating_duration_since(Instant::now())).is_err() {
+                return;
+            }
+        }
     }
 
     /// Let a piece wait for others, to be run by one of the callers.
@@ -148,21 +182,27 @@ impl<P> Shared<P> {
 
 impl<P: Work> Shared<P> {
     fn work(&self, thread: usize) {
-        while let Some(batch) = self.next_batch(thread) {
+        while let Some(task) = self.next(thread) {
             // What panics leaves its pieces without an answer, which their requests notice.
             let _ = guarded(|| {
-                P::run(batch);
+                match task {
+                    Task::Batch(batch) => P::run(batch),
+                    Task::Errand(errand) => errand(),
+                }
                 Ok(())
             });
         }
     }
 
-    /// Wait for a batch; None at the end.
-    fn next_batch(&self, thread: usize) -> Option<Vec<P>> {
+    /// Wait for something to do; None at the end.
+    fn next(&self, thread: usize) -> Option<Task<P>> {
         let mut state = self.lock();
         loop {
             if state.stopping {
                 return None;
+            }
+            if let Some(errand) = state.errands[thread].take() {
+                return Some(Task::Errand(errand));
             }
             let now = Instant::now();
             let next = state.queues.pop(thread, now);
@@ -175,7 +215,7 @@ impl<P: Work> Shared<P> {
                     }
                     drop(state);
                     leftovers.late.into_iter().for_each(Work::refuse);
-                    return Some(batch);
+                    return Some(Task::Batch(batch));
                 }
                 _ if !leftovers.is_empty() => {
                     drop(state);
