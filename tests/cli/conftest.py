@@ -1,6 +1,7 @@
 """The `tfs` command as people run it, and a model that it exported."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from served import Addresses, serving
+
+from tfs.cli.main import main
 
 Tfs = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -48,6 +51,34 @@ def tfs() -> Tfs:
         return subprocess.run(
             command, input=stdin, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120
         )
+
+    return run
+
+
+@pytest.fixture
+def tfs_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tfs:
+    """Run `tfs` as the fixture `tfs` does, but in this process: TensorFlow is loaded once for all tests.
+
+    What TensorFlow's C++ side writes to stderr is not seen.
+    """
+    for name, value in (("COLUMNS", "120"), ("NO_COLOR", "1"), ("TERM", "dumb")):
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        words = ["tfs", *map(str, arguments)]
+        handler = signal.getsignal(signal.SIGTERM)
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", words)
+            patch.setattr(sys, "path", list(sys.path))
+            patch.chdir(cwd or Path.cwd())
+            try:
+                with pytest.raises(SystemExit) as ended:
+                    main()
+            finally:
+                signal.signal(signal.SIGTERM, handler)
+        stdout, stderr = capsys.readouterr()
+        return subprocess.CompletedProcess(words, ended.value.code or 0, stdout, stderr)
 
     return run
 

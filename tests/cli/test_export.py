@@ -59,15 +59,15 @@ def test_an_existing_version_is_refused_before_tensorflow_is_loaded(tfs, exporte
     assert sorted(exported.rglob("*")) == before
 
 
-def test_a_users_mistake_is_one_line(tfs, model_file, tmp_path):
-    done = tfs("export", f"{model_file}:digits", "-o", tmp_path / "m", "--signature", f"other={model_file}:digits")
+def test_a_users_mistake_is_one_line(tfs_here, model_file, tmp_path):
+    done = tfs_here("export", f"{model_file}:digits", "-o", tmp_path / "m", "--signature", f"other={model_file}:digits")
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: signature `other`: `{model_file}:digits` failed: ")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "m").exists()
 
 
-def test_wrong_usage_exits_with_two(tfs, tmp_path):
+def test_wrong_usage_exits_with_two(tfs_here, tmp_path):
     for arguments in (
         ["export"],
         ["export", "m.keras"],
@@ -78,7 +78,7 @@ def test_wrong_usage_exits_with_two(tfs, tmp_path):
         ["export", "m.keras", "-o", tmp_path, "--method", "serving_default"],
         ["export", "m.keras", "-o", tmp_path, "--method", "serving_default=guess"],
     ):
-        done = tfs(*arguments)
+        done = tfs_here(*arguments)
         assert done.returncode == 2, arguments
         assert done.stdout == ""
         assert "Traceback" not in done.stderr
@@ -113,12 +113,12 @@ def parse(model):
 """
 
 
-def test_a_signature_of_a_recipe_gets_its_method_from_a_flag(tfs, model_file, tmp_path):
+def test_a_signature_of_a_recipe_gets_its_method_from_a_flag(tfs_here, model_file, tmp_path):
     (tmp_path / "parse.py").write_text(_PARSE)
     signatures = "{classes: parse.py:parse, probable: {function: parse.py:parse, outputs: {scores: }}}"
     (tmp_path / "r.yaml").write_text(f"export: {{source: '{model_file}:digits', signatures: {signatures}}}")
     methods = ["--method", "classes=classify", "--method", "probable=classify"]
-    done = tfs("export", "--recipe", "r.yaml", "-o", "m", "--json", *methods, cwd=tmp_path)
+    done = tfs_here("export", "--recipe", "r.yaml", "-o", "m", "--json", *methods, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)["signatures"]
     assert {name: signature["method_name"].rpartition("/")[2] for name, signature in found.items()} == {
@@ -126,8 +126,8 @@ def test_a_signature_of_a_recipe_gets_its_method_from_a_flag(tfs, model_file, tm
     }
 
 
-def test_a_declaration_that_does_not_fit_is_one_line(tfs, model_file, tmp_path):
-    done = tfs("export", f"{model_file}:digits", "-o", tmp_path / "m", "--method", "serving_default=regress")
+def test_a_declaration_that_does_not_fit_is_one_line(tfs_here, model_file, tmp_path):
+    done = tfs_here("export", f"{model_file}:digits", "-o", tmp_path / "m", "--method", "serving_default=regress")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "error: signature `serving_default`: regress takes serialized examples in one input `inputs`, not `images` "
@@ -174,9 +174,9 @@ def line(tmp_path):
     return tmp_path
 
 
-def test_a_recipe_fills_in_what_the_flags_leave_out(tfs, line):
+def test_a_recipe_fills_in_what_the_flags_leave_out(tfs_here, line):
     flags = ["--signature", "other=x -> doubled=y", "--version", "8", "--tags", "serve,line"]
-    done = tfs("export", "--recipe", "line.yaml", *flags, "--json", cwd=line)
+    done = tfs_here("export", "--recipe", "line.yaml", *flags, "--json", cwd=line)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["path"], result["version"]) == ("lines/8", 8)
@@ -186,7 +186,7 @@ def test_a_recipe_fills_in_what_the_flags_leave_out(tfs, line):
         "renamed": (["a"], ["b"]),
         "serving_default": (["x"], ["y"]),
     }
-    again = tfs("export", "line.py:Line", "-o", "lines", "--version", "8", "--overwrite", "--as-text", cwd=line)
+    again = tfs_here("export", "line.py:Line", "-o", "lines", "--version", "8", "--overwrite", "--as-text", cwd=line)
     assert again.returncode == 0, again.stderr
     assert (line / "lines/8/saved_model.pbtxt").is_file()
     assert [path.name for path in (line / "lines").iterdir()] == ["8"]
@@ -201,8 +201,8 @@ def test_a_recipe_fills_in_what_the_flags_leave_out(tfs, line):
         (["line.py:Line", "--weights", "none"], "there is no checkpoint `none`"),
     ],
 )
-def test_bad_input_is_one_line_and_publishes_nothing(tfs, line, arguments, message):
-    done = tfs("export", *arguments, "-o", "lines", cwd=line)
+def test_bad_input_is_one_line_and_publishes_nothing(tfs_here, line, arguments, message):
+    done = tfs_here("export", *arguments, "-o", "lines", cwd=line)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {message}")
     assert done.stderr.count("\n") == 1
