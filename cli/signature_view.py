@@ -1,5 +1,6 @@
 """How signatures look in the output of several commands."""
 
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,19 +32,23 @@ def shape_text(shape: tuple[int | None, ...] | None) -> str:
 
 
 def signature_table(signatures: dict[str, Signature]) -> "Table":
-    """Return a table with one row for each input and output of the signatures."""
+    """Return a table with one row for each input and output of the signatures.
+
+    A method other than predict stands after the signature's name, a default after the shape of its input.
+    """
     from rich.markup import escape
     from rich.table import Table
 
     table = Table()
     for title in ("signature", "", "alias", "dtype", "shape", "tensor"):
         table.add_column(title, overflow="fold")  # a cut name could not be copied
-    for name, signature in signatures.items():
+    for signature in signatures.values():
         for way, tensors in (("in", signature.inputs), ("out", signature.outputs)):
             for alias, info in tensors.items():
-                table.add_row(
-                    escape(name), way, escape(alias), info.dtype, shape_text(info.shape), escape(_tensor_text(info))
-                )
+                shape = shape_text(info.shape)
+                if way == "in" and alias in signature.defaults:
+                    shape += f" = {json.dumps(signature.defaults[alias]):.60}"
+                table.add_row(*map(escape, (_name(signature), way, alias, info.dtype, shape, _tensor_text(info))))
         table.add_section()
     return table
 
@@ -89,6 +94,11 @@ def signature_json(signature: Signature) -> dict[str, Any]:
         for tensors in (signature.inputs, signature.outputs)
     )
     return asdict(SignatureJson(signature.method_name, signature.defaults, inputs, outputs))
+
+
+def _name(signature: Signature) -> str:
+    method = signature.method_name.rpartition("/")[2]
+    return signature.name if method in ("predict", "") else f"{signature.name} ({method})"
 
 
 def _tensor_text(info: TensorInfo) -> str:
