@@ -3,9 +3,12 @@
 //! It accepts what upstream's parser accepts beyond JSON (NaN, Inf, Infinity and their negatives as bare tokens, bytes
 //! after the closing brace, any depth of nesting) and words its errors alike.
 
+mod number;
+mod plain;
 mod text;
 
 use crate::error::{Error, Result};
+pub use number::{Digits, Number};
 use text::parse_hex;
 pub use text::{Text, write_string};
 
@@ -99,37 +102,12 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Within a list: read on as long as plain numbers come, and hand each one's text to `push` until that refuses one.
-    ///
-    /// It stops before anything else (the end of the list, a malformed number, one that was refused), which the next
-    /// event then is. Lists of numbers are most of what large bodies hold, and need no event for each.
-    pub fn plain_numbers(&mut self, mut push: impl FnMut(&'a [u8]) -> bool) -> usize {
-        let mut count = 0;
-        while self.open.last() == Some(&false) && matches!(self.state, State::Opened | State::After) {
-            let (position, state) = (self.position, self.state);
-            self.skip_space();
-            if state == State::After && self.eat(b',') {
-                self.skip_space();
-            } else if state == State::After {
-                break;
-            }
-            let is_number = matches!(self.peek(), Some(b'-' | b'0'..=b'9'));
-            if !is_number || !self.number_bytes().is_ok_and(&mut push) {
-                self.position = position;
-                break;
-            }
-            self.state = State::After;
-            count += 1;
-        }
-        count
-    }
-
     /// Move past the value that `first` begins (a scalar is past already).
     pub fn skip_rest(&mut self, first: Event<'a>) -> Result<()> {
         if matches!(first, Event::StartObject | Event::StartArray) {
             let depth = self.open.len();
             while self.open.len() >= depth {
-                self.plain_numbers(|_| true);
+                self.plain_values(&[], |_| true);
                 self.next()?;
             }
         }
@@ -144,6 +122,11 @@ impl<'a> Parser<'a> {
         let found = self.peek() == Some(byte);
         self.position += usize::from(found);
         found
+    }
+
+    fn eat_after_space(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        self.eat(byte)
     }
 
     fn skip_space(&mut self) {
@@ -225,6 +208,7 @@ impl<'a> Parser<'a> {
         self.position += 1;
         let start = self.position;
         let mut escaped = false;
+        self.position += text::plain_prefix(&self.text[self.position..]);
         loop {
             match self.peek() {
                 Some(b'"') => break,

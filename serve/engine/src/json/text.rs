@@ -13,6 +13,14 @@ pub(super) fn parse_hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
 }
 
+/// How many bytes, at least, stand for themselves before one that does not: in blocks, which are compared at once.
+pub(super) fn plain_prefix(text: &[u8]) -> usize {
+    let is_special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+    let (blocks, _) = text.as_chunks::<32>();
+    let plain = blocks.iter().take_while(|block| !block.iter().fold(false, |found, byte| found | is_special(byte)));
+    32 * plain.count()
+}
+
 impl<'a> Text<'a> {
     /// The bytes of the string. Bytes that are no UTF-8 pass as they are, as upstream lets them.
     pub fn bytes(&self) -> Cow<'a, [u8]> {

@@ -1,6 +1,7 @@
 //! Bodies and headers: reading and unpacking requests, packing replies, CORS.
 
 use std::io::{Read, Write};
+use std::pin::pin;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -12,13 +13,16 @@ use http::header::{
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 use crate::access_log::Notes;
 use crate::error::{Error, Result};
 
 /// The largest body that is read; the same as for a gRPC message.
 const MAX_BODY_BYTES: usize = i32::MAX as usize;
+
+/// A body has memory for what its header announces, as long as that is not more than this.
+const MAX_RESERVED_BYTES: usize = 16 << 20;
 
 /// The most that a gzip body may unpack to, as upstream: a few KB could otherwise claim the machine's memory.
 const MAX_UNPACKED_BYTES: u64 = 100 << 20;
@@ -29,12 +33,28 @@ const MIN_PACKED_BYTES: usize = 1024;
 /// The body of a request, unpacked. A gzip body that cannot be read, or is too large, counts as empty, as upstream.
 pub async fn read(request: Request<Incoming>, notes: &Notes) -> Result<Bytes> {
     let packed = request.headers().get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes() == b"gzip");
-    let body = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await;
-    let body = body
-        .map(|body| body.to_bytes())
-        .map_err(|error| Error::invalid(format!("cannot read the request's body: {error}")))?;
+    let body = join(Limited::new(request.into_body(), MAX_BODY_BYTES)).await;
+    let body = body.map_err(|error| Error::invalid(format!("cannot read the request's body: {error}")))?;
     notes.received(body.len());
     Ok(if packed { unpack(&body).unwrap_or_default() } else { body })
+}
+
+/// All of a body in one piece. Each part is let go before the next one is read, so that they can all have the same memory.
+async fn join<B: Body<Data = Bytes>>(body: B) -> std::result::Result<Bytes, B::Error> {
+    let mut body = pin!(body);
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or_default();
+    let mut joined = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(part) = frame?.into_data() else { continue };
+        if joined.is_empty() && body.is_end_stream() {
+            return Ok(part);
+        }
+        if joined.is_empty() {
+            joined.reserve(announced.min(MAX_RESERVED_BYTES));
+        }
+        joined.extend_from_slice(&part);
+    }
+    Ok(joined.into())
 }
 
 fn unpack(packed: &[u8]) -> Option<Bytes> {

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use crate::error::{Error, Result};
 use crate::json::{Event, Parser, Scalar};
 use crate::request_body::Members;
-use crate::tensor::elements::{float, kind, quote, read_b64};
+use crate::tensor::elements::{kind, quote, read_b64};
+use crate::tensor::numbers;
 use crate::wire::{varint_len, write_bytes, write_delimited_head, write_varint};
 
 /// The body of a classify or regress request.
@@ -135,7 +136,7 @@ impl<'a> Feature<'a> {
     }
 
     fn push_float(&mut self, number: &str, name: &dyn Fn() -> String) -> Result<()> {
-        let value = float(number.as_bytes()).unwrap_or(f64::NAN) as f32;
+        let value = numbers::parse(number.as_bytes()).unwrap_or(f64::NAN) as f32;
         match self {
             Feature::Floats(values) => values.push(value),
             Feature::Empty => *self = Feature::Floats(vec![value]),

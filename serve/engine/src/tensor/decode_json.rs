@@ -135,6 +135,9 @@ fn decode_columns(parser: &mut Parser, signature: &Signature) -> Result<Vec<Tens
         .collect()
 }
 
+/// A dimension before its first list has ended.
+const UNKNOWN: i64 = -1;
+
 /// Read the value that begins with the event `first` at `start` (scalar or nested lists), append its elements, and
 /// return its shape.
 ///
@@ -145,8 +148,8 @@ pub fn read_nested<'a>(
     first: Event<'a>,
     elements: &mut Elements,
 ) -> Result<Vec<i64>> {
-    let mut dims: Vec<Option<usize>> = Vec::new();
-    let mut counts: Vec<usize> = Vec::new();
+    let mut dims: Vec<i64> = Vec::new();
+    let mut counts: Vec<i64> = Vec::new();
     let mut leaf_level = None;
     let mut event = first;
     loop {
@@ -161,7 +164,7 @@ pub fn read_nested<'a>(
                 }
                 counts.push(0);
                 if counts.len() > dims.len() {
-                    dims.push(None);
+                    dims.push(UNKNOWN);
                 }
                 if dims.len() > super::MAX_RANK {
                     return Err(too_many_dimensions());
@@ -170,7 +173,10 @@ pub fn read_nested<'a>(
             Event::EndArray => {
                 let count = counts.pop().unwrap_or_default();
                 let level = counts.len();
-                let expected = *dims[level].get_or_insert(count);
+                if dims[level] == UNKNOWN {
+                    dims[level] = count;
+                }
+                let expected = dims[level];
                 if count != expected {
                     return Err(Error::invalid(format!(
                         "Encountered list at unexpected size: {count} at level: {level} expected size: {expected}"
@@ -201,15 +207,13 @@ pub fn read_nested<'a>(
             }
         }
         if counts.is_empty() {
-            return Ok(dims.into_iter().map(|dim| dim.unwrap_or_default() as i64).collect());
+            return Ok(dims);
         }
-        let level = counts.len();
-        if let Some(count) = counts.last_mut().filter(|_| leaf_level.is_none_or(|leaf| leaf == level)) {
-            let read = elements.push_plain_numbers(parser);
-            if read > 0 {
-                leaf_level = Some(level);
-                *count += read;
-            }
+        // What is within this list is closed, so its dimensions are known.
+        let read = elements.push_plain(parser, &dims[counts.len()..]);
+        if let Some(count) = counts.last_mut().filter(|_| read > 0) {
+            leaf_level = Some(dims.len());
+            *count += read as i64;
         }
         start = parser.position();
         event = parser.next()?;

@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 
+use super::numbers::{double, integer, single};
 use crate::error::{Code, Error, Result};
-use crate::json::{Event, Parser, Scalar};
+use crate::json::{Event, Number, Parser, Scalar, Text};
 use crate::tensorflow::{DataType, Tensor};
 
 /// Standard alphabet, padding optional.
@@ -47,7 +48,7 @@ impl Elements {
         use DataType::*;
         let pushed = match (self.dtype, scalar) {
             (Float | Double | Int32 | Int16 | Int8 | Uint8 | Int64 | Uint32 | Uint64, Scalar::Number(number)) => {
-                self.push_number(number.as_bytes())
+                self.push_number(Number { text: number.as_bytes(), digits: None })
             }
             (Bool, Scalar::Bool(value)) => {
                 self.numbers.push(u8::from(value));
@@ -63,19 +64,28 @@ impl Elements {
         if pushed { Ok(()) } else { Err(self.wrong_type(kind(Event::Scalar(scalar)), text())) }
     }
 
-    /// Append the plain numbers that come next in the list that `parser` is in; returns how many. What is no number of
-    /// this dtype is left to `push`.
-    pub fn push_plain_numbers(&mut self, parser: &mut Parser) -> usize {
-        parser.plain_numbers(|number| self.push_number(number))
+    /// Append the values that come next in the list that `parser` is in, as long as they are numbers, or lists of numbers
+    /// nested to `shape`; returns how many. What has another form, or is no number of this dtype, is left to `push`.
+    pub fn push_plain(&mut self, parser: &mut Parser, shape: &[i64]) -> usize {
+        let before = self.numbers.len();
+        let count = match self.dtype {
+            DataType::String | DataType::Bool => 0,
+            // The usual one has a loop of its own.
+            DataType::Float => parser
+                .plain_values(shape, |number| single(number).map(|value| self.extend(&value.to_le_bytes())).is_some()),
+            _ => parser.plain_values(shape, |number| self.push_number(number)),
+        };
+        let size = shape.iter().product::<i64>() as usize;
+        self.numbers.truncate(before + count * size * self.dtype.size());
+        count
     }
 
     /// Append a number as it was written; false if the dtype has no such number.
-    fn push_number(&mut self, number: &[u8]) -> bool {
+    fn push_number(&mut self, number: Number) -> bool {
         use DataType::*;
         match self.dtype {
-            // Through double, as upstream: the double rounds, the float may become infinite.
-            Float => float(number).map(|value| self.extend(&(value as f32).to_le_bytes())),
-            Double => float(number).map(|value| self.extend(&value.to_le_bytes())),
+            Float => single(number).map(|value| self.extend(&value.to_le_bytes())),
+            Double => double(number).map(|value| self.extend(&value.to_le_bytes())),
             Int32 | Int16 | Int8 | Uint8 => integer(number).map(|value: i32| {
                 // Cut to width without a check, as upstream.
                 self.extend(&value.to_le_bytes()[..self.dtype.size()]);
@@ -90,14 +100,14 @@ impl Elements {
 
     /// Append what stands in the object that `parser` has just entered: `{"b64": "..."}` in a string tensor.
     pub fn push_object(&mut self, parser: &mut Parser, start: usize) -> Result<()> {
-        let decoded = read_b64_object(parser)?;
+        let base64 = read_b64_object(parser)?;
         let text = parser.text_since(start);
-        match (self.dtype, decoded) {
-            (DataType::String, Some(Some(bytes))) => {
+        match (self.dtype, base64) {
+            (DataType::String, Some(base64)) => {
+                let bytes = BASE64.decode(base64.bytes()).map_err(|_| Error::invalid("Unable to base64 decode"))?;
                 self.strings.push(bytes);
                 Ok(())
             }
-            (DataType::String, Some(None)) => Err(Error::invalid("Unable to base64 decode")),
             (DataType::String, None) => {
                 Err(Error::invalid(format!("JSON Value: {} not formatted correctly for base64 data", quote(text))))
             }
@@ -105,6 +115,8 @@ impl Elements {
         }
     }
 
+    // Inline, where the length is known.
+    #[inline(always)]
     fn extend(&mut self, bytes: &[u8]) {
         self.numbers.extend_from_slice(bytes);
     }
@@ -129,22 +141,21 @@ pub fn too_many_dimensions() -> Error {
     Error::invalid(format!("a tensor has at most {} dimensions", super::MAX_RANK))
 }
 
-/// Read to the end of the object that was just entered. None: it is not exactly `{"b64": string}`; Some(None): it is, but
-/// the string is no base64.
-fn read_b64_object(parser: &mut Parser) -> Result<Option<Option<Vec<u8>>>> {
+/// Read to the end of the object that was just entered. None: it is not exactly `{"b64": string}`.
+fn read_b64_object<'a>(parser: &mut Parser<'a>) -> Result<Option<Text<'a>>> {
     let first = parser.next()?;
-    let mut decoded = None;
+    let mut base64 = None;
     let Event::Key(key) = first else { return Ok(None) };
     let value = parser.next()?;
     if let (true, Event::Scalar(Scalar::String(text))) = (key.is("b64"), value) {
-        decoded = Some(BASE64.decode(text.bytes()).ok());
+        base64 = Some(text);
     }
     parser.skip_rest(value)?;
     loop {
         match parser.next()? {
-            Event::EndObject => return Ok(decoded),
+            Event::EndObject => return Ok(base64),
             event => {
-                decoded = None;
+                base64 = None;
                 parser.skip_rest(event)?;
             }
         }
@@ -153,26 +164,12 @@ fn read_b64_object(parser: &mut Parser) -> Result<Option<Option<Vec<u8>>>> {
 
 /// The bytes of the `{"b64": ...}` that `parser` has just entered; None if it is anything else.
 pub fn read_b64(parser: &mut Parser) -> Result<Option<Vec<u8>>> {
-    Ok(read_b64_object(parser)?.flatten())
+    Ok(read_b64_object(parser)?.and_then(|base64| BASE64.decode(base64.bytes()).ok()))
 }
 
 /// Whether the value at the parser, whose first event is `first`, is `{"b64": string}` and so counts as a scalar.
 pub fn is_b64_object(parser: &Parser, first: Event) -> bool {
     first == Event::StartObject && matches!(read_b64_object(&mut parser.clone()), Ok(Some(_)))
-}
-
-/// A JSON number as double, NaN and infinities included.
-pub fn float(number: &[u8]) -> Option<f64> {
-    match number {
-        b"Infinity" | b"Inf" => Some(f64::INFINITY),
-        b"-Infinity" | b"-Inf" => Some(f64::NEG_INFINITY),
-        b"NaN" | b"-NaN" => Some(f64::NAN),
-        number => fast_float2::parse(number).ok(),
-    }
-}
-
-fn integer<N: std::str::FromStr>(number: &[u8]) -> Option<N> {
-    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 /// The kind of a value as upstream's messages call it.
@@ -192,3 +189,6 @@ pub fn kind(event: Event) -> &'static str {
 pub fn quote(text: &[u8]) -> String {
     String::from_utf8_lossy(&text[..text.len().min(256)]).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

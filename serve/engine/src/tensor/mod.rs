@@ -6,6 +6,7 @@ pub mod elements;
 pub mod encode_json;
 pub mod encode_number;
 pub mod encode_proto;
+pub mod numbers;
 mod proto_field;
 mod rows;
 

@@ -30,10 +30,9 @@ impl Column {
         Ok(())
     }
 
-    /// Append the rows that come next if they are plain numbers, as the first one was; returns how many.
+    /// Append the rows that come next as long as they are plain numbers in the shape of the first one; returns how many.
     fn push_plain_rows(&mut self, parser: &mut Parser) -> usize {
-        let are_scalars = self.first.as_ref().is_some_and(|(dims, _)| dims.is_empty());
-        if are_scalars { self.elements.push_plain_numbers(parser) } else { 0 }
+        self.first.as_ref().map_or(0, |(dims, _)| self.elements.push_plain(parser, dims))
     }
 }
 
