@@ -10,7 +10,7 @@ use tonic::body::Body;
 use tonic::server::UnaryService;
 use tonic::{Request, Response, Status};
 
-use super::serialized::Serialized;
+use super::serialized::{Parts, Serialized};
 use crate::access_log::{Line, Notes, Subject};
 use crate::error::Code;
 use crate::serving::Serving;
@@ -48,7 +48,7 @@ where
     }
 }
 
-/// The reply of a `Noted` handler.
+/// The reply of a `Noted` handler. A large one is `Parts` among its extensions, which `finish` makes its body.
 pub struct NotedReply<F>(F, Notes);
 
 impl<R, F> Future for NotedReply<F>
@@ -59,10 +59,22 @@ where
     type Output = Result<Response<Serialized>, Status>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = ready!(Pin::new(&mut self.0).poll(context)).map(|reply| reply.map(Into::into));
-        if let Ok(reply) = &reply {
+        let mut reply = ready!(Pin::new(&mut self.0).poll(context)).map(|reply| reply.map(Into::into));
+        if let Ok(reply) = &mut reply {
             self.1.sent(reply.get_ref().len());
+            // tonic would copy them into one buffer.
+            if let Some(parts) = reply.get_mut().take_parts() {
+                reply.extensions_mut().insert(parts);
+            }
         }
         Poll::Ready(reply)
     }
+}
+
+/// Send a large reply in its parts.
+pub fn finish(mut response: http::Response<Body>) -> http::Response<Body> {
+    if let Some(parts) = response.extensions_mut().remove::<Parts>() {
+        *response.body_mut() = parts.into_body();
+    }
+    response
 }

@@ -97,7 +97,8 @@ macro_rules! service {
                 .max_decoding_message_size(limit);
             let response = match request.uri().path() {
                 $(concat!("/", $path, "/", $method) => {
-                    grpc.unary($crate::grpc::access::Noted($handler(serving), notes), request).await
+                    let noted = $crate::grpc::access::Noted($handler(serving), notes);
+                    $crate::grpc::access::finish(grpc.unary(noted, request).await)
                 })*
                 path => $crate::grpc::no_method(path),
             };
