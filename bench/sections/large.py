@@ -85,6 +85,11 @@ LARGE = Section(
     """\
 A signature that sums its input, one that returns as many ones as it is asked for, one that returns its input: only
 moving the tensors costs. Bytes of tensors, or of JSON, over the time from the first byte sent to the last received, the
-client's share included.""",
+client's share included.
+
+A reply's tensor is sent from TensorFlow's memory, so the kernel's copy is the only one in the server. By the kernel's
+accounts (`/proc/PID/task/*/schedstat`) a reply of 64 MiB takes 3 ms of the run threads, 26 ms of the sockets' threads
+and 25 ms of the client; with a copy into one message the server took 1.4 times as much. What is left is
+4,096 writes, one for each frame of 16 KiB, the most that this client allows.""",
     _targets,
 )
