@@ -42,7 +42,8 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Run each of `inputs` until nothing is left to be done for the first time, and keep as many as make a short pass. `plan` is that of the session, which has run nothing yet; up to `callers` will run it at a time.
+    /// Run each of `inputs` until nothing is left to be done for the first time, and keep as many as make a short pass.
+    /// `plan` is that of the session, which has run nothing yet; up to `callers` will run it at a time.
     pub fn of(
         servable: Arc<Servable>,
         inputs: &Inputs,
