@@ -17,6 +17,8 @@ __all__ = ["DT_QUINT8", "quantized", "quint8_constant"]
 
 DT_QUINT8 = 12
 _STEPS = 255
+# A smaller step has no inverse in float32.
+_SMALLEST_STEP = 2.0**-126
 
 
 def quantized(values: "np.ndarray") -> "tuple[np.ndarray, float, float]":
@@ -25,6 +27,7 @@ def quantized(values: "np.ndarray") -> "tuple[np.ndarray, float, float]":
 
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     high = high if high > low else low + 1.0
+    high = max(high, low + _STEPS * _SMALLEST_STEP)
     step = (high - low) / _STEPS
     # In place and in float32: large weights need no further copies.
     codes = values * np.float32(1 / step)

@@ -37,6 +37,7 @@ def _without_what_varies(text):
     """Drop table borders and spacing, sizes, counts, versions and times, which differ."""
     text = re.sub(r"[─━┏┳┓┡╇┩├┼┤└┴┘┌┬┐]+\n?", "", text)
     text = re.sub(r"\d+(\.\d+)? (B|KiB)\b", "<size>", text)
+    text = re.sub(r"; SLOWER than the original \([\d.]+x\)", "", text)  # on a busy machine
     text = re.sub(r"(TensorFlow|keras) \d+\.\d+\.\d+", r"\1 <version>", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]{8}\+00:00", "<time>", text)
     text = re.sub(r"\d+ (nodes|with)\b", r"<count> \1", text)

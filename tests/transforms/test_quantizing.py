@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from graphs import apply, assert_same_numbers, numbers, ops, reasons, result_of, run, tf1, view_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -80,6 +80,7 @@ def test_weights_that_are_not_finite_stay() -> None:
     assert "w: it holds values that are not finite" in reasons(result)
 
 
+@example(np.array([1e-45], np.float32))
 @settings(max_examples=40, deadline=None)
 @given(arrays(np.float32, st.integers(1, 50), elements=st.floats(-1e4, 1e4, width=32)))
 def test_codes_stand_for_the_values_within_half_a_step_and_zero_is_exact(values: np.ndarray) -> None:
