@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -67,8 +68,7 @@ where
         let services = Arc::clone(&services);
         async move { Ok::<_, Infallible>(services.answer(peer, request).await) }
     });
-    let http = Box::pin(http.serve_connection(TokioIo::new(io), service));
-    let mut connection = Connection { http, requests, has_waited: false };
+    let mut connection = Connection::new(http.serve_connection(TokioIo::new(io), service), requests);
     let grace = tokio::select! {
         // An error ends this connection only: the client broke it off or spoke no HTTP/2.
         _ = &mut connection => return,
@@ -112,52 +112,64 @@ impl Requests {
 struct Connection<C> {
     http: Pin<Box<C>>,
     requests: Requests,
-    has_waited: bool,
+    /// Requests with a task of their own.
+    waiting: Arc<AtomicUsize>,
+    has_given_way: bool,
+}
+
+impl<C> Connection<C> {
+    fn new(http: C, requests: Requests) -> Connection<C> {
+        Connection { http: Box::pin(http), requests, waiting: Arc::default(), has_given_way: false }
+    }
+
+    /// Poll a request for the first time, here if there is time for it.
+    fn begin(&self, mut request: Task, end: Instant) {
+        // Its task polls it again, with a waker that counts.
+        let mut context = Context::from_waker(Waker::noop());
+        if Instant::now() >= end || request.as_mut().poll(&mut context).is_pending() {
+            self.spawn(request);
+        }
+    }
+
+    fn spawn(&self, request: Task) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Arc::clone(&self.waiting);
+        tokio::spawn(async move {
+            request.await;
+            waiting.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
 }
 
 impl<C: Future> Future for Connection<C> {
     type Output = C::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
-        // Behind whatever is ready to run on this thread: other requests of this connection, whose replies are then there
-        // to leave with this one's.
-        self.has_waited = !self.has_waited;
-        if self.has_waited {
+        // Once behind whatever is ready to run on this thread, if that may be requests of this connection: their replies
+        // are then there to leave with the first one.
+        self.has_given_way = !self.has_given_way && self.waiting.load(Ordering::Relaxed) > 0;
+        if self.has_given_way {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let end = Instant::now() + TURN;
         loop {
             if let Poll::Ready(outcome) = self.http.as_mut().poll(context) {
-                self.requests.take().into_iter().for_each(spawn);
+                self.requests.take().into_iter().for_each(|request| self.spawn(request));
                 return Poll::Ready(outcome);
             }
             let requests = self.requests.take();
             if requests.is_empty() {
                 return Poll::Pending;
             }
-            requests.into_iter().for_each(|request| begin(request, end));
+            requests.into_iter().for_each(|request| self.begin(request, end));
         }
     }
-}
-
-/// Poll a request for the first time, here if there is time for it.
-fn begin(mut request: Task, end: Instant) {
-    // Its task polls it again, with a waker that counts.
-    let mut context = Context::from_waker(Waker::noop());
-    if Instant::now() >= end || request.as_mut().poll(&mut context).is_pending() {
-        spawn(request);
-    }
-}
-
-fn spawn(request: Task) {
-    tokio::spawn(request);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A connection that reads some requests when it is polled first, and ends when it finds all of them answered.
     struct Http {
@@ -190,7 +202,7 @@ mod tests {
         let (requests, answered) = (Requests::default(), Arc::<AtomicUsize>::default());
         let unread = (0..count).map(|number| request(number, Arc::clone(&answered))).collect();
         let http = Http { requests: requests.clone(), unread, answered, wanted: count, seen: Vec::new() };
-        Connection { http: Box::pin(http), requests, has_waited: false }.await
+        Connection::new(http, requests).await
     }
 
     #[tokio::test]
