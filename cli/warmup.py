@@ -165,8 +165,8 @@ def _print(
     if latencies is not None:
         from rich.table import Table
 
-        table = Table("warm-up", "load", "first request", "p50 after it", "p99 after it", "first / p50")
+        table = Table("warm-up", "load", "first request", "p50", "p99", "after a pause", "first / p50")
         for name, found in latencies.items():
-            times = (f"{value:.2f} ms" for value in (found.load_ms, found.first_ms, found.p50_ms, found.p99_ms))
-            table.add_row(name, *times, f"{found.first_ms / found.p50_ms:.1f}")
+            times = (found.load_ms, found.first_ms, found.p50_ms, found.p99_ms, found.rested_ms)
+            table.add_row(name, *(f"{time:.2f} ms" for time in times), f"{found.first_ms / found.p50_ms:.1f}")
         out().print(table)

@@ -21,6 +21,8 @@ _MODEL, _NO_MODEL = "measured", "none"
 _CLIENT_CALLS = 20
 _SECONDS = 3.0
 _MAX_CALLS = 500
+_RESTED_CALLS = 15
+_REST_SECONDS = 0.1
 _SERVICE = "/tensorflow.serving.PredictionService"
 _STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 _METHODS = {
@@ -40,12 +42,15 @@ class Latencies:
         first_ms: the slowest of the first requests, one to each signature.
         p50_ms: median of the requests after that.
         p99_ms: 99th percentile of them.
+        rested_ms: median of requests that come a while after the one before, as the first one does: a core that rests
+            in between takes longer, however warm the version is.
     """
 
     load_ms: float
     first_ms: float
     p50_ms: float
     p99_ms: float
+    rested_ms: float
 
 
 @dataclass(frozen=True)
@@ -132,11 +137,12 @@ def _measure(directory: Path, requests: list[_Request], warm: bool) -> Latencies
             _warm_up_client(channel, calls, chosen)
             first = max(map(seconds, chosen))
             steady = _steady(seconds, chosen)
+            rested = _rested(seconds, chosen)
         except grpc.RpcError as error:
             told = f"{error.code().name}: {error.details()}"
             raise TfsError(f"`{directory}` does not answer its own warm-up records: {told}") from error
     cut = statistics.quantiles(steady, n=100)
-    values = (value * 1000 for value in (first, statistics.median(steady), cut[98]))
+    values = (value * 1000 for value in (first, statistics.median(steady), cut[98], statistics.median(rested)))
     return Latencies(*(round(value, 3) for value in (started["load_ms"], *values)))
 
 
@@ -176,4 +182,12 @@ def _steady(seconds: Callable[[_Request], float], requests: list[_Request]) -> l
     end = time.perf_counter() + _SECONDS
     while len(taken) < 2 or (time.perf_counter() < end and len(taken) < _MAX_CALLS):
         taken.append(seconds(requests[len(taken) % len(requests)]))
+    return taken
+
+
+def _rested(seconds: Callable[[_Request], float], requests: list[_Request]) -> list[float]:
+    taken: list[float] = []
+    for number in range(_RESTED_CALLS):
+        time.sleep(_REST_SECONDS)
+        taken.append(seconds(requests[number % len(requests)]))
     return taken

@@ -63,6 +63,9 @@ One row in a request, over gRPC in a closed loop:
 {", ".join(f"{clients} x {streams} streams for {name}" for name, (clients, streams) in _LOADS.items())}.
 `--enable_batching` has its default parameters.
 
+For the trivial model a batch saves each request the 2.6 us of a run and costs it a task of its own, a wake-up and a
+part in merging and cutting, about as much: the server's processor time is 12.1 us a request in batches, 12.4 us alone.
+
 An image for MobileNetV2 is a request of 600 KB, and the loop in process receives none. By the kernel's accounts of
 CPU time (`/proc/PID/task/*/schedstat`, 8 clients, medians of 5 rounds), a request took 8.6 ms of the run threads, no
 more than a run in process, 0.7 ms of the sockets' threads and 0.4 ms of the client. All share the two cores, so at

@@ -175,4 +175,5 @@ def test_measure_shows_the_first_request_with_and_without_records(tfs, version):
     assert (done.returncode, done.stderr) == (0, "")
     latencies = json.loads(done.stdout)["latencies"]
     assert all(0 < value["p50_ms"] <= value["p99_ms"] and value["load_ms"] > 0 for value in latencies.values())
+    assert all(value["rested_ms"] > 0 for value in latencies.values())
     assert latencies["with"]["first_ms"] < latencies["without"]["first_ms"]
