@@ -117,11 +117,13 @@ def _draw(result: Result, file: Path) -> None:
     models, connections, rows, tensors = (
         result.tables[title] for title in (_BY_MODELS, _BY_CONNECTIONS, _BY_ROWS, _BY_BYTES)
     )
-    memory = (_MODELS, result.figures["models"]["resident MiB"])
     draw(
         [
-            Curve("loaded models", "REST requests/s", {"all asked in turn": _line(models, _MODELS)}),
-            Curve("loaded models", "resident MiB", {"tfs serve": memory}),
+            Curve("loaded models", "REST requests/s", {"all asked in turn": _line(models, _MODELS)}, logarithmic=False),
+            *(
+                Curve("loaded models", what, {"tfs serve": (_MODELS, values)}, logarithmic=False)
+                for what, values in result.figures["models"].items()
+            ),
             Curve(
                 "connections, one request at a time on each",
                 "gRPC requests/s",
