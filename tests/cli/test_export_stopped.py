@@ -12,7 +12,8 @@ import pathlib, time
 
 def model():
     pathlib.Path("begun").touch()
-    time.sleep(60)
+    for _ in range(600):  # a signal that comes just before a sleep is seen after it
+        time.sleep(0.1)
 """
 _RECIPE = "output: models/slow\nexport: {source: 'slow.py:model'}\n"
 _COMMANDS = {"export": ["export", "slow.py:model", "-o", "models/slow"], "run": ["run", "slow.yaml"]}
