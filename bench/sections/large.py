@@ -93,7 +93,7 @@ and 25 ms of the client; with a copy into one message the server took 1.4 times 
 4,096 writes, one for each frame of 16 KiB, the most that this client allows.
 
 Of a request's time in the server (`perf record -e cpu-clock`) the kernel takes 12% to clear memory that is mapped anew
-for its 64 MiB, 11% to switch tasks, 10% to copy from the socket; 13% are the copies into one message and into the
+for its 64 MiB, 11% to switch tasks, 7% to copy from the socket; 13% are the copies into one message and into the
 tensor. Where the tensor is the reply too, clearing is 13%: blocks of more than 32 MiB always come from the kernel, and
 go back to it, in glibc.""",
     _targets,

@@ -135,7 +135,8 @@ A core that rests between requests is slow to begin: without any network, `tasks
 had a median of 2.57 ms where back to back (`--concurrency 1`) it was 1.01 ms. That is most of the latency at 150/s.
 
 At the peak the sockets' thread has 10% of the core (`/proc/PID/task/*/schedstat`) and takes it from the run thread
-about twice a request, after which a run takes longer than in the loop: 1.14 ms instead of 0.99.""",
+about twice a request, and a run takes longer than in the loop: 1.15 to
+1.3 ms instead of 0.99.""",
     _encoder_targets,
     lambda result: (
         [f"The server held {result.figures['resident MiB']:.0f} MiB after the load."] if result.figures else []

@@ -118,9 +118,9 @@ a new version appears; a request counts as during the exchange from the log line
 to `UNLOADING -> END` of the old one. Rows in a request: {", ".join(f"{name} {n}" for name, n in _MODELS.items())}.
 
 What fails here is refused: RESOURCE_EXHAUSTED, since 4,096 requests wait. The server takes 300 us of processor time
-for a request for deepfm_ids, 1.4 cores at 4,600/s, and the client most of what is left: if the peak was measured in a
-better moment, 70% of it is more than the two cores have, with or without an exchange. At a fixed rate of 3,900/s 9
-exchanges left no request without an answer, the slowest came after 166 ms.""",
+for a request for deepfm_ids, 1.4 of the two cores at 4,600/s, and the client needs the same cores; so it may be too
+much load for what the machine gave in that round, which was not traced. At a fixed rate of 3,900/s 9 exchanges left no
+request without an answer, the slowest came after 166 ms.""",
     _targets,
     _details,
     tools=("h2load", "ghz"),

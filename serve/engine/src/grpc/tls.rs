@@ -24,20 +24,20 @@ pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor> {
 type Refusal = Box<dyn std::error::Error>;
 
 fn config(tls: &Tls) -> std::result::Result<ServerConfig, Refusal> {
-    let certificates = certificates(&tls.certificate)?;
+    let chain = certificates(&tls.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(tls.key.as_bytes())?;
     let builder = ServerConfig::builder();
     let builder = match &tls.client_ca {
         Some(authority) => {
             let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(self::certificates(authority)?);
+            roots.add_parsable_certificates(certificates(authority)?);
             let verifier = WebPkiClientVerifier::builder(roots.into());
             let verifier = if tls.client_verify { verifier } else { verifier.allow_unauthenticated() };
             builder.with_client_cert_verifier(verifier.build()?)
         }
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_single_cert(certificates, key)?;
+    let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols.push(b"h2".to_vec());
     Ok(config)
 }
