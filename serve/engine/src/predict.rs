@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::call::{Call, Fed};
 use crate::error::{Code, Error, Result};
 use crate::metrics::Api;
@@ -22,6 +24,8 @@ pub struct PredictRequest<'a> {
     /// Alias and serialized TensorProto; of equal aliases the last one counts, as in any protobuf map.
     inputs: Vec<(&'a str, &'a [u8])>,
     output_filter: Vec<&'a str>,
+    /// Where all this stands, if large tensors may share it.
+    buffer: Option<&'a Bytes>,
 }
 
 impl<'a> PredictRequest<'a> {
@@ -29,6 +33,11 @@ impl<'a> PredictRequest<'a> {
         let mut request = PredictRequest::default();
         request.read(message).map_err(|error| Error::invalid(format!("PredictRequest: {}", error.message)))?;
         Ok(request)
+    }
+
+    /// The same for a message in a buffer that its tensors may share.
+    pub fn parse_shared(message: &'a Bytes) -> Result<PredictRequest<'a>> {
+        Ok(PredictRequest { buffer: Some(message), ..PredictRequest::parse(message)? })
     }
 
     fn read(&mut self, message: &'a [u8]) -> Result<()> {
@@ -124,7 +133,7 @@ pub fn decode(servable: &Servable, request: &PredictRequest) -> Result<Decoded> 
 
 fn decode_input(signature: &Signature, port: &Port, request: &PredictRequest) -> Result<Fed> {
     match request.inputs.iter().find(|(alias, _)| *alias == port.alias) {
-        Some((alias, proto)) => decode_proto::decode(proto)
+        Some((alias, proto)) => decode_proto::decode(proto, request.buffer)
             .map(Fed::Own)
             .map_err(|error| Error::invalid(format!("tensor parsing error: {alias} ({})", error.message))),
         None => match signature.defaults.get(&port.alias) {

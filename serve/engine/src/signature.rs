@@ -58,7 +58,7 @@ impl Signature {
         let defaults = definition
             .defaults
             .iter()
-            .map(|(alias, proto)| Ok((alias.clone(), Arc::new(decode_proto::decode(proto)?))))
+            .map(|(alias, proto)| Ok((alias.clone(), Arc::new(decode_proto::decode(proto, None)?))))
             .collect::<Result<_>>()?;
         Ok(Signature {
             name: name.to_owned(),

@@ -87,6 +87,24 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// Where in a message the bytes of a field begin that is not all in `beginning`, but is the first such field in each
+/// message of `path`, the numbers of the messages around it.
+pub fn cut_off_at(beginning: &[u8], path: &[u32]) -> Option<usize> {
+    let mut fields = Fields::new(beginning);
+    let mut rest = beginning;
+    while fields.read().is_some() {
+        rest = fields.rest;
+    }
+    let key = read_varint(&mut rest)?;
+    read_varint(&mut rest)?;
+    let at = beginning.len() - rest.len();
+    match path.split_first() {
+        None => (key & 7 == 2).then_some(at),
+        Some((number, inner)) if key == u64::from(number << 3 | 2) => Some(at + cut_off_at(rest, inner)?),
+        Some(_) => None,
+    }
+}
+
 /// Read one varint and move past it; None if it is cut off or longer than ten bytes.
 pub fn read_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0u64;
@@ -164,6 +182,23 @@ mod tests {
             prop_assert_eq!(out.len(), delimited_len(field, payload.len()));
             let read: Vec<_> = Fields::new(&out).map(|field| field.expect("well-formed")).collect();
             prop_assert_eq!(read, vec![(field, Value::Bytes(&payload))]);
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_cut_off_is_found() {
+        let (mut inner, mut message) = (Vec::new(), Vec::new());
+        write_varint_field(&mut inner, 1, 300);
+        write_bytes(&mut inner, 4, &[42; 1000]);
+        write_bytes(&mut message, 1, b"whole");
+        write_bytes(&mut message, 2, &inner);
+        let at = message.iter().position(|byte| *byte == 42).expect("content");
+        for length in [at, at + 1, at + 999] {
+            assert_eq!(cut_off_at(&message[..length], &[2]), Some(at));
+            assert_eq!(cut_off_at(&message[..length], &[3]), None);
+        }
+        for length in (0..at).chain([message.len()]) {
+            assert_eq!(cut_off_at(&message[..length], &[2]), None);
         }
     }
 

@@ -60,7 +60,9 @@ where
         .initial_connection_window_size(4 * WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
         .max_concurrent_streams(limits.max_concurrent_streams)
-        .keep_alive_interval(limits.keepalive_time);
+        .keep_alive_interval(limits.keepalive_time)
+        // No client of gRPC reads it.
+        .auto_date_header(false);
     if let Some(timeout) = limits.keepalive_timeout {
         http.keep_alive_timeout(timeout);
     }

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use tonic::metadata::MetadataMap;
+use http::HeaderMap;
 
 /// The most that an answer may be ahead of the client's own clock.
 const MAX_MARGIN: Duration = Duration::from_millis(5);
 
 /// The `grpc-timeout` of a call (`100m` is 100 ms) as a point in time, a little early: the answer has to be on its way when
-/// the client's own clock runs out. It also comes before tonic's own timeout, which answers CANCELLED.
-pub fn deadline(metadata: &MetadataMap) -> Option<Instant> {
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+/// the client's own clock runs out.
+pub fn deadline(headers: &HeaderMap) -> Option<Instant> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u64 = digits.parse().ok()?;
     let timeout = match unit {

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
-use tonic::codegen::BoxFuture;
-use tonic::server::UnaryService;
-use tonic::{Request, Response, Status};
 
-use super::deadline;
+use super::serialized::Serialized;
+use super::unary::{Reply, Request};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::examples;
@@ -21,15 +19,6 @@ use crate::serving::Serving;
 use crate::signature::or_default;
 use crate::tensorflow::Tensor;
 
-/// PredictionService.Classify.
-pub struct Classify(pub Serving);
-
-/// PredictionService.Regress.
-pub struct Regress(pub Serving);
-
-/// PredictionService.MultiInference.
-pub struct MultiInference(pub Serving);
-
 type BoxedReply = Box<dyn FnOnce(&Servable, Vec<Tensor>) -> Result<Vec<u8>> + Send>;
 
 /// How a method decodes its request once the servable is known.
@@ -38,52 +27,34 @@ type Decode = Box<dyn FnOnce(&Servable) -> Result<(Call, BoxedReply)> + Send>;
 /// A request's servable, pinned, and what to do with it.
 type Prepared = Result<(Arc<Servable>, Decode)>;
 
-fn run_one(serving: &Serving, request: Request<Bytes>, method: Method) -> BoxFuture<Response<Vec<u8>>, Status> {
-    let serving = serving.clone();
+/// PredictionService.Classify.
+pub fn classify(serving: &Serving, request: Request) -> Reply<'_> {
+    Box::pin(run_one(serving, request, Method::Classify))
+}
+
+/// PredictionService.Regress.
+pub fn regress(serving: &Serving, request: Request) -> Reply<'_> {
+    Box::pin(run_one(serving, request, Method::Regress))
+}
+
+async fn run_one(serving: &Serving, request: Request, method: Method) -> Result<Serialized> {
+    let mut measured = serving.metrics.measure(Entrypoint::Grpc, method.api());
+    let Request { message, deadline } = request;
+    let reply = match prepare_one(serving, &message, method, &mut measured.model) {
+        Ok((servable, decode)) => serving.execute(servable, message.len(), deadline, decode).await,
+        Err(error) => Err(error),
+    };
+    measured.end(&reply);
+    Ok(reply?.into())
+}
+
+/// PredictionService.MultiInference.
+pub fn multi_inference(serving: &Serving, request: Request) -> Reply<'_> {
     Box::pin(async move {
-        let mut measured = serving.metrics.measure(Entrypoint::Grpc, method.api());
-        let deadline = deadline::deadline(request.metadata());
-        let message = request.into_inner();
-        let reply = match prepare_one(&serving, &message, method, &mut measured.model) {
-            Ok((servable, decode)) => serving.execute(servable, message.len(), deadline, decode).await,
-            Err(error) => Err(error),
-        };
-        measured.end(&reply);
-        Ok(Response::new(reply?))
+        let Request { message, deadline } = request;
+        let (servable, decode) = prepare_several(serving, &message)?;
+        Ok(serving.execute(servable, message.len(), deadline, decode).await?.into())
     })
-}
-
-impl UnaryService<Bytes> for Classify {
-    type Response = Vec<u8>;
-    type Future = BoxFuture<Response<Vec<u8>>, Status>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        run_one(&self.0, request, Method::Classify)
-    }
-}
-
-impl UnaryService<Bytes> for Regress {
-    type Response = Vec<u8>;
-    type Future = BoxFuture<Response<Vec<u8>>, Status>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        run_one(&self.0, request, Method::Regress)
-    }
-}
-
-impl UnaryService<Bytes> for MultiInference {
-    type Response = Vec<u8>;
-    type Future = BoxFuture<Response<Vec<u8>>, Status>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let serving = self.0.clone();
-        Box::pin(async move {
-            let deadline = deadline::deadline(request.metadata());
-            let message = request.into_inner();
-            let (servable, decode) = prepare_several(&serving, &message)?;
-            Ok(Response::new(serving.execute(servable, message.len(), deadline, decode).await?))
-        })
-    }
 }
 
 fn prepare_one(serving: &Serving, message: &Bytes, method: Method, model: &mut String) -> Prepared {

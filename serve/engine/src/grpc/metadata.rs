@@ -2,24 +2,15 @@
 
 use bytes::Bytes;
 use prost::Message;
-use tonic::server::UnaryService;
-use tonic::{Request, Response, Status};
 
+use super::unary::{Reply, Request};
 use crate::error::{Error, Result};
 use crate::messages::{Any, GetModelMetadataRequest, GetModelMetadataResponse, Int64Value, ModelSpec};
 use crate::serving::Serving;
 
 /// PredictionService.GetModelMetadata.
-pub struct GetModelMetadata(pub Serving);
-
-impl UnaryService<Bytes> for GetModelMetadata {
-    type Response = Vec<u8>;
-    type Future = std::future::Ready<std::result::Result<Response<Vec<u8>>, Status>>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let reply = metadata(&self.0, request.get_ref());
-        std::future::ready(reply.map(|reply| Response::new(reply.encode_to_vec())).map_err(Status::from))
-    }
+pub fn get_model_metadata(serving: &Serving, request: Request) -> Reply<'_> {
+    Box::pin(async move { Ok(metadata(serving, &request.message)?.encode_to_vec().into()) })
 }
 
 fn metadata(serving: &Serving, message: &Bytes) -> Result<GetModelMetadataResponse> {

@@ -1,12 +1,12 @@
 //! The gRPC listener: PredictionService, ModelService and grpc.health.v1.
 
-mod access;
 mod authority;
-mod codec;
+mod body;
 mod connection;
 mod deadline;
 mod inference;
 mod listener;
+mod message;
 mod metadata;
 mod model_service;
 mod predict;
@@ -15,6 +15,7 @@ pub mod reflection;
 pub mod serialized;
 mod session_service;
 pub mod tls;
+mod unary;
 pub mod unix_socket;
 
 use std::net::SocketAddr;
@@ -24,7 +25,6 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio_rustls::TlsAcceptor;
 use tonic::Status;
-use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
@@ -35,10 +35,8 @@ use crate::messages::ModelSpec;
 use crate::routing::VersionChoice;
 use crate::servable::Servable;
 use crate::serving::Serving;
+use body::Body;
 use reflection::Reflection;
-
-/// Protobuf's own limit on a message, which is upstream's only one.
-const MAX_MESSAGE_BYTES: usize = i32::MAX as usize;
 
 pub type Health = HealthServer<HealthService>;
 
@@ -60,56 +58,21 @@ impl Services {
         match (service, &self.reflection) {
             (prediction_service::PATH, _) => prediction_service::answer(&self.serving, peer, request).await,
             ("/grpc.health.v1.Health", _) => match self.health.clone().call(request).await {
-                Ok(response) => response,
+                Ok(response) => response.map(Body::Tonic),
                 Err(never) => match never {},
             },
             (model_service::PATH, _) => Box::pin(model_service::answer(&self.serving, peer, request)).await,
             (session_service::PATH, _) => Box::pin(session_service::answer(&self.serving, peer, request)).await,
-            (reflection::V1, Some(reflection)) => reflection.v1(request).await,
-            (reflection::V1_ALPHA, Some(reflection)) => reflection.v1_alpha(request).await,
-            _ => no_method(request.uri().path()),
+            (reflection::V1, Some(reflection)) => reflection.v1(request).await.map(Body::Tonic),
+            (reflection::V1_ALPHA, Some(reflection)) => reflection.v1_alpha(request).await.map(Body::Tonic),
+            _ => no_method(request.uri().path()).into_http().map(Body::Tonic),
         }
     }
 }
 
-fn no_method(path: &str) -> Response<Body> {
-    Status::unimplemented(format!("{path} is no method of this server")).into_http()
+fn no_method(path: &str) -> Status {
+    Status::unimplemented(format!("{path} is no method of this server"))
 }
-
-/// Declare the methods of a gRPC service, each answered by a `UnaryService` made from a `Serving`.
-macro_rules! service {
-    ($path:literal, { $($method:literal => $handler:ident,)* }) => {
-        /// What the paths of its methods begin with.
-        pub const PATH: &str = concat!("/", $path);
-
-        /// Answer a call of one of its methods.
-        pub async fn answer(
-            serving: &$crate::serving::Serving,
-            peer: Option<std::net::SocketAddr>,
-            request: http::Request<hyper::body::Incoming>,
-        ) -> http::Response<tonic::body::Body> {
-            let mut serving = serving.clone();
-            let line = $crate::grpc::access::begin(&mut serving, peer, &request);
-            let notes = serving.notes.clone();
-            let limit = serving.answering.max_message_bytes.unwrap_or($crate::grpc::MAX_MESSAGE_BYTES);
-            let mut grpc = tonic::server::Grpc::new($crate::grpc::codec::Raw)
-                .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
-                .max_decoding_message_size(limit);
-            let response = match request.uri().path() {
-                $(concat!("/", $path, "/", $method) => {
-                    let noted = $crate::grpc::access::Noted($handler(serving), notes);
-                    $crate::grpc::access::finish(grpc.unary(noted, request).await)
-                })*
-                path => $crate::grpc::no_method(path),
-            };
-            if let Some(line) = line {
-                $crate::grpc::access::end(*line, &response);
-            }
-            response
-        }
-    };
-}
-use service;
 
 /// Decode a message, naming its type if it is malformed.
 fn parse<M: prost::Message + Default>(message: &bytes::Bytes) -> Result<M> {

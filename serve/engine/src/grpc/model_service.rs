@@ -1,32 +1,20 @@
 //! tensorflow.serving.ModelService: GetModelStatus and HandleReloadConfigRequest.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use bytes::Bytes;
 use prost::Message;
-use tonic::server::UnaryService;
-use tonic::{Request, Response, Status};
 
+use super::unary::{Reply, Request};
 use crate::error::{Code, Error, Result};
 use crate::messages::{GetModelStatusRequest, GetModelStatusResponse, StatusProto};
 use crate::serving::Serving;
 
-super::service!("tensorflow.serving.ModelService", {
-    "GetModelStatus" => GetModelStatus,
-    "HandleReloadConfigRequest" => HandleReloadConfigRequest,
+super::unary::service!("tensorflow.serving.ModelService", {
+    "GetModelStatus" => get_model_status,
+    "HandleReloadConfigRequest" => handle_reload_config_request,
 });
 
-struct GetModelStatus(Serving);
-
-impl UnaryService<Bytes> for GetModelStatus {
-    type Response = Vec<u8>;
-    type Future = std::future::Ready<std::result::Result<Response<Vec<u8>>, Status>>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let reply = status(&self.0, request.get_ref());
-        std::future::ready(reply.map(|reply| Response::new(reply.encode_to_vec())).map_err(Status::from))
-    }
+fn get_model_status(serving: &Serving, request: Request) -> Reply<'_> {
+    Box::pin(async move { Ok(status(serving, &request.message)?.encode_to_vec().into()) })
 }
 
 fn status(serving: &Serving, message: &Bytes) -> Result<GetModelStatusResponse> {
@@ -37,16 +25,8 @@ fn status(serving: &Serving, message: &Bytes) -> Result<GetModelStatusResponse> 
     Ok(GetModelStatusResponse { model_version_status: serving.routes.states(&spec.name, version)? })
 }
 
-struct HandleReloadConfigRequest(Serving);
-
-impl UnaryService<Bytes> for HandleReloadConfigRequest {
-    type Response = Vec<u8>;
-    type Future = Pin<Box<dyn Future<Output = std::result::Result<Response<Vec<u8>>, Status>> + Send>>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let serving = self.0.clone();
-        Box::pin(async move { Ok(Response::new(reload(&serving, request.into_inner()).await?.encode_to_vec())) })
-    }
+fn handle_reload_config_request(serving: &Serving, request: Request) -> Reply<'_> {
+    Box::pin(async move { Ok(reload(serving, request.message).await?.encode_to_vec().into()) })
 }
 
 /// What the engine reads of a ReloadConfigRequest; the config itself is the control plane's business.

@@ -3,12 +3,9 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use tonic::codegen::BoxFuture;
-use tonic::server::UnaryService;
-use tonic::{Request, Response, Status};
 
-use super::deadline::deadline;
 use super::serialized::Serialized;
+use super::unary::Request;
 use crate::error::{Error, Result};
 use crate::metrics::{Api, Entrypoint};
 use crate::predict::{self, Decoded, PredictRequest};
@@ -21,22 +18,11 @@ use crate::signature::or_default;
 use crate::tensorflow::Tensor;
 
 /// PredictionService.Predict.
-pub struct Predict(pub Serving);
-
-impl UnaryService<Bytes> for Predict {
-    type Response = Serialized;
-    type Future = BoxFuture<Response<Serialized>, Status>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let serving = self.0.clone();
-        Box::pin(async move {
-            let deadline = deadline(request.metadata());
-            let mut measured = serving.metrics.measure(Entrypoint::Grpc, Api::Predict);
-            let reply = answer(&serving, request.into_inner(), deadline, &mut measured.model).await;
-            measured.end(&reply);
-            Ok(Response::new(reply?))
-        })
-    }
+pub async fn predict(serving: &Serving, request: Request) -> Result<Serialized> {
+    let mut measured = serving.metrics.measure(Entrypoint::Grpc, Api::Predict);
+    let reply = answer(serving, request.message, request.deadline, &mut measured.model).await;
+    measured.end(&reply);
+    reply
 }
 
 async fn answer(
@@ -65,7 +51,7 @@ async fn answer(
     let as_content = serving.answering.tensor_content;
     let capture = servable.log.capture(Kind::Predict, || Ok(message.clone()));
     let decode = move |servable: &Servable| {
-        let request = PredictRequest::parse(&message)?;
+        let request = PredictRequest::parse_shared(&message)?;
         let Decoded { call, signature, outputs } = predict::decode(servable, &request)?;
         let reply = move |servable: &Servable, tensors: Vec<Tensor>| {
             let reply = serialize_response(servable, &signature, &outputs, tensors, as_content)?;

@@ -1,13 +1,13 @@
 //! tensorflow.serving.PredictionService.
 
-use super::inference::{Classify, MultiInference, Regress};
-use super::metadata::GetModelMetadata;
-use super::predict::Predict;
+use super::inference::{classify, multi_inference, regress};
+use super::metadata::get_model_metadata;
+use super::predict::predict;
 
-super::service!("tensorflow.serving.PredictionService", {
-    "Predict" => Predict,
-    "Classify" => Classify,
-    "Regress" => Regress,
-    "MultiInference" => MultiInference,
-    "GetModelMetadata" => GetModelMetadata,
+super::unary::service!("tensorflow.serving.PredictionService", {
+    "Predict" => predict,
+    "Classify" => classify,
+    "Regress" => regress,
+    "MultiInference" => multi_inference,
+    "GetModelMetadata" => get_model_metadata,
 });

@@ -1,12 +1,8 @@
 //! tensorflow.serving.SessionService: feed and fetch any tensor of a version's graph by its name.
 
-use bytes::Bytes;
 use prost::Message;
-use tonic::codegen::BoxFuture;
-use tonic::server::UnaryService;
-use tonic::{Request, Response, Status};
 
-use super::deadline::deadline;
+use super::unary::{Reply, Request};
 use crate::error::{Error, Result};
 use crate::messages::{NamedTensor, SessionRunRequest, SessionRunResponse};
 use crate::predict::find_signature;
@@ -17,35 +13,26 @@ use crate::signature::{Port, Signature, aliases};
 use crate::tensor::decode_proto;
 use crate::tensor::encode_proto::Encoder;
 
-super::service!("tensorflow.serving.SessionService", {
-    "SessionRun" => SessionRun,
+super::unary::service!("tensorflow.serving.SessionService", {
+    "SessionRun" => session_run,
 });
 
-struct SessionRun(Serving);
-
-impl UnaryService<Bytes> for SessionRun {
-    type Response = Vec<u8>;
-    type Future = BoxFuture<Response<Vec<u8>>, Status>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let serving = self.0.clone();
-        Box::pin(async move {
-            let deadline = deadline(request.metadata());
-            let message = request.into_inner();
-            let request = super::parse::<SessionRunRequest>(&message)?;
-            let spec = request.model_spec.clone().ok_or_else(|| Error::invalid("Missing ModelSpec"))?;
-            let servable = super::resolve(&serving, &spec)?;
-            let capture = servable.log.capture(Kind::SessionRun, || Ok(message.clone()));
-            let work = move |servable: &Servable| {
-                let reply = run(servable, &request)?;
-                if let Some(capture) = capture {
-                    capture.succeeded(servable, "", || Ok(reply.clone()));
-                }
-                Ok(reply)
-            };
-            Ok(Response::new(serving.execute_alone(servable, message.len(), deadline, work).await?))
-        })
-    }
+fn session_run(serving: &Serving, request: Request) -> Reply<'_> {
+    Box::pin(async move {
+        let Request { message, deadline } = request;
+        let request = super::parse::<SessionRunRequest>(&message)?;
+        let spec = request.model_spec.clone().ok_or_else(|| Error::invalid("Missing ModelSpec"))?;
+        let servable = super::resolve(serving, &spec)?;
+        let capture = servable.log.capture(Kind::SessionRun, || Ok(message.clone()));
+        let work = move |servable: &Servable| {
+            let reply = run(servable, &request)?;
+            if let Some(capture) = capture {
+                capture.succeeded(servable, "", || Ok(reply.clone()));
+            }
+            Ok(reply)
+        };
+        Ok(serving.execute_alone(servable, message.len(), deadline, work).await?.into())
+    })
 }
 
 fn run(servable: &Servable, request: &SessionRunRequest) -> Result<Vec<u8>> {
@@ -54,7 +41,7 @@ fn run(servable: &Servable, request: &SessionRunRequest) -> Result<Vec<u8>> {
         .feed
         .iter()
         .map(|feed| {
-            let tensor = decode_proto::decode(&feed.tensor)
+            let tensor = decode_proto::decode(&feed.tensor, Some(&feed.tensor))
                 .map_err(|error| Error::invalid(format!("tensor parsing error: {} ({})", feed.name, error.message)))?;
             Ok((names.input(&feed.name)?, tensor))
         })

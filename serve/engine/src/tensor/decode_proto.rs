@@ -5,6 +5,8 @@
 //! width; `tensor_content` wins and must match byte for byte, unless the shape has no elements; an absent shape is
 //! a scalar's, and `unknown_rank` says nothing (so that it makes a scalar where it stands alone).
 
+use bytes::Bytes;
+
 use super::MAX_RANK;
 use super::proto_field::{DTYPE, Encoding, TENSOR_CONTENT, TENSOR_SHAPE, value_field};
 use crate::error::{Error, Result};
@@ -15,21 +17,21 @@ use crate::wire::{Fields, Value, malformed, read_varint};
 /// of a few bytes must not be able to claim the machine's memory.
 const MAX_IMPLIED_BYTES: usize = 256 << 20;
 
-/// Decode a serialized TensorProto.
-pub fn decode(message: &[u8]) -> Result<Tensor> {
+/// Decode a serialized TensorProto. A large tensor shares the memory of the `buffer` in which it stands, if there is one.
+pub fn decode(message: &[u8], buffer: Option<&Bytes>) -> Result<Tensor> {
     let head = Head::read(message)?;
     let count = element_count(&head.dims)?;
     if count == 0 {
         return empty(&head);
     }
     if let Some(content) = head.content {
-        return from_content(&head, count, content);
+        return from_content(&head, count, content, buffer);
     }
     let (field, encoding) = value_field(head.dtype)
         .ok_or_else(|| Error::invalid(format!("tensors of type {} cannot be sent", head.dtype.name())))?;
     match encoding {
         Encoding::Strings => from_string_values(&head, count, message, field),
-        Encoding::Fixed { width } => from_fixed_values(&head, count, message, field, width),
+        Encoding::Fixed { width } => from_fixed_values(&head, count, message, field, width, buffer),
         Encoding::Varint => from_varints(&head, count, message, field),
         Encoding::Bytes => {
             let mut values: &[u8] = &[];
@@ -104,7 +106,15 @@ fn empty(head: &Head) -> Result<Tensor> {
     Tensor::zeroed(head.dtype, &head.dims)
 }
 
-fn from_content(head: &Head, count: usize, content: &[u8]) -> Result<Tensor> {
+/// A tensor of these bytes, which stand in `buffer` if there is one.
+fn from_run(head: &Head, bytes: &[u8], buffer: Option<&Bytes>) -> Result<Tensor> {
+    match buffer {
+        Some(buffer) => Tensor::from_shared(head.dtype, &head.dims, buffer.slice_ref(bytes)),
+        None => Tensor::from_bytes(head.dtype, &head.dims, bytes),
+    }
+}
+
+fn from_content(head: &Head, count: usize, content: &[u8], buffer: Option<&Bytes>) -> Result<Tensor> {
     if head.dtype == DataType::String {
         return Tensor::from_strings(&head.dims, &split_strings(content, count)?);
     }
@@ -121,7 +131,7 @@ fn from_content(head: &Head, count: usize, content: &[u8]) -> Result<Tensor> {
         let bytes: Vec<u8> = content.iter().map(|byte| u8::from(*byte != 0)).collect();
         return Tensor::from_bytes(head.dtype, &head.dims, &bytes);
     }
-    Tensor::from_bytes(head.dtype, &head.dims, content)
+    from_run(head, content, buffer)
 }
 
 /// Strings in `tensor_content`: the varint lengths of all, then the bytes of all.
@@ -152,7 +162,14 @@ fn from_string_values(head: &Head, count: usize, message: &[u8], field: u32) -> 
     Tensor::from_strings(&head.dims, &strings)
 }
 
-fn from_fixed_values(head: &Head, count: usize, message: &[u8], field: u32, width: usize) -> Result<Tensor> {
+fn from_fixed_values(
+    head: &Head,
+    count: usize,
+    message: &[u8],
+    field: u32,
+    width: usize,
+    buffer: Option<&Bytes>,
+) -> Result<Tensor> {
     let mut packed: &[u8] = &[];
     let mut runs = 0;
     for value in values_of(message, field) {
@@ -161,7 +178,7 @@ fn from_fixed_values(head: &Head, count: usize, message: &[u8], field: u32, widt
     }
     // The usual case: one packed run that has every element.
     if runs == 1 && cfg!(target_endian = "little") && Some(packed.len()) == count.checked_mul(head.dtype.size()) {
-        return Tensor::from_bytes(head.dtype, &head.dims, packed);
+        return from_run(head, packed, buffer);
     }
     let mut values = Vec::new();
     for value in values_of(message, field) {

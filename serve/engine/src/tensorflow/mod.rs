@@ -16,4 +16,4 @@ pub use api::{load_op_library, open, version};
 pub use device::Device;
 pub use dtype::DataType;
 pub use session::{Session, SessionOptions};
-pub use tensor::{Tensor, element_count};
+pub use tensor::{ALIGNMENT, Tensor, element_count};

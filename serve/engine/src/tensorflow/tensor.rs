@@ -3,9 +3,18 @@
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 
+use bytes::Bytes;
+
 use super::api::{TF_TString, TF_Tensor, api};
 use super::dtype::DataType;
 use crate::error::{Code, Error, Result};
+
+/// What the buffer of a tensor must be aligned to: the most that Eigen's vector instructions ask for. TensorFlow copies
+/// others (`TF_NewTensor` in tensorflow/c/tf_tensor.cc).
+pub const ALIGNMENT: usize = 64;
+
+/// Fewer bytes are copied in less time than it takes to share them.
+const SHARED_BYTES: usize = 32 << 10;
 
 /// A tensor that we hold one reference to; TensorFlow counts the references to its buffer.
 pub struct Tensor(NonNull<TF_Tensor>);
@@ -38,6 +47,24 @@ impl Tensor {
             // SAFETY: `allocate` passes its fresh buffer of `length` bytes, and `bytes` has as many (checked above).
             unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, length) };
         })
+    }
+
+    /// The same without a copy where that is worth it and `bytes` are aligned.
+    pub fn from_shared(dtype: DataType, dims: &[i64], bytes: Bytes) -> Result<Tensor> {
+        let length = bytes.len();
+        let is_whole = dtype.size() > 0 && element_count(dims)?.checked_mul(dtype.size()) == Some(length);
+        if !is_whole || length < SHARED_BYTES || bytes.as_ptr().align_offset(ALIGNMENT) != 0 {
+            return Self::from_bytes(dtype, dims, &bytes);
+        }
+        let data = bytes.as_ptr().cast_mut().cast::<c_void>();
+        let owner = Box::into_raw(Box::new(bytes)).cast::<c_void>();
+        // SAFETY: `data` are `length` initialised bytes, as many as the shape has (checked above), and stay where they are
+        // until TensorFlow calls `free_shared` with their owner, when the last reference to the buffer goes. TensorFlow
+        // never writes to a buffer that it does not own (`Tensor::RefCountIsOne`).
+        let raw = unsafe {
+            (api().TF_NewTensor)(dtype as c_int, dims.as_ptr(), dims.len() as c_int, data, length, free_shared, owner)
+        };
+        NonNull::new(raw).map(Tensor).ok_or_else(|| out_of_memory(length))
     }
 
     /// A tensor of numbers with these bytes one after the other, whose count must be that of the shape.
@@ -225,6 +252,12 @@ pub fn element_count(dims: &[i64]) -> Result<usize> {
 
 fn out_of_memory(bytes: usize) -> Error {
     Error::new(Code::ResourceExhausted, format!("TensorFlow could not allocate a tensor of {bytes} bytes"))
+}
+
+/// Called by TensorFlow when nothing refers to the buffer of a tensor made by `from_shared` any more.
+unsafe extern "C" fn free_shared(_: *mut c_void, _: usize, owner: *mut c_void) {
+    // SAFETY: `owner` is the box that `from_shared` gave away, freed here, once.
+    drop(unsafe { Box::from_raw(owner.cast::<Bytes>()) });
 }
 
 /// Called by TensorFlow when nothing refers to the buffer of a tensor made by `from_strings` any more.
