@@ -48,7 +48,8 @@ def test_a_message_over_the_limit_is_refused_and_connections_end_at_their_age(
     assert server.predict("m", 2.0) == (1, 3.0)
     with pytest.raises(grpc.RpcError) as refused:
         server.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")(b"x" * 200, timeout=10)
-    assert refused.value.code() is grpc.StatusCode.OUT_OF_RANGE
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refused.value.details() == "Received message larger than max (200 vs. 100)"
     states: list[grpc.ChannelConnectivity] = []
     server.channel.subscribe(states.append)
     answered = 0

@@ -44,6 +44,11 @@ mod tfrecord;
 mod warmup;
 mod wire;
 
+/// A request's buffers and futures go from thread to thread, and the next one is served from the same memory; TensorFlow
+/// keeps its own allocator. Measured in docs/benchmarks.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[cfg(feature = "python")]
 #[pyo3::pymodule]
 fn _engine(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

@@ -1,8 +1,12 @@
 """Twenty megabytes both ways on both protocols, and a message of more than gRPC's usual 4 MiB as a reply."""
 
+import grpc
 import numpy as np
-from clients import Client, request
+import pytest
+from clients import PREDICT, Client, request
+from tensor_protos import KINDS, tensor
 
+from tfs.savedmodel import protos
 from tfs.savedmodel.tensors import array_from_proto, proto_from_array
 
 COUNT = 5_000_000
@@ -15,6 +19,33 @@ def test_over_grpc(client: Client) -> None:
     answer = client.predict(request("echo_1", x=proto)).outputs["y"]
     assert answer.ByteSize() > 20_000_000
     np.testing.assert_array_equal(array_from_proto(answer), sent)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+def test_every_alignment_over_grpc(client: Client, dtype: str) -> None:
+    """However long what stands before the numbers is, they arrive, as bytes or as values."""
+    sent = np.random.default_rng(4).integers(0, 2, 40_000).astype(dtype)
+    by_content = proto_from_array(sent)
+    by_values = tensor(by_content.dtype, [sent.size], **{KINDS[by_content.dtype].field: sent.tolist()})
+    assert by_content.tensor_content
+    assert not by_values.tensor_content
+    for length in range(66):
+        message = request(f"echo_{by_content.dtype}", x=(by_content, by_values)[length % 2])
+        answer = client.raw(PREDICT, _unknown_field(length) + message.SerializeToString())
+        response = protos.load("predict_pb2").PredictResponse.FromString(answer)
+        np.testing.assert_array_equal(array_from_proto(response.outputs["y"]), sent)
+
+
+def _unknown_field(length: int) -> bytes:
+    return bytes([15 << 3 | 2, length]) + bytes(length)
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_compressed_over_grpc(client: Client, compression: grpc.Compression) -> None:
+    sent = np.zeros(100_000, np.float32)
+    message = request("echo_1", x=proto_from_array(sent))
+    answer = client.prediction.Predict(message, timeout=30, compression=compression)
+    np.testing.assert_array_equal(array_from_proto(answer.outputs["y"]), sent)
 
 
 def test_several_over_grpc(client: Client) -> None:
