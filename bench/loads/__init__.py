@@ -1,6 +1,6 @@
 """The load generators; each run gives one Sample, or fails."""
 
-from .ghz import Arrivals, open_loop
+from .ghz import Arrivals, closed_loop, open_loop
 from .h2load import Call, grpc_load, rest_load
 from .in_process import CALLER, Plan, best_plan, in_process_load
 from .sample import FailedRequestsError, MissingToolError, Sample, pinned, require_tool
@@ -14,6 +14,7 @@ __all__ = [
     "Plan",
     "Sample",
     "best_plan",
+    "closed_loop",
     "grpc_load",
     "in_process_load",
     "open_loop",

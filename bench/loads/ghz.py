@@ -1,4 +1,6 @@
-"""ghz: gRPC in an open loop, requests come at a fixed rate whether the server has answered the earlier ones or not.
+"""ghz: gRPC in an open loop, where requests come at a fixed rate whether the server has answered others or not.
+
+In a closed loop it tells the most that the same client gets out of a server.
 
 Latency counts from the moment a request was due. ghz starts one up to a millisecond late, since Go's timers wake that
 much late; this millisecond is part of the latencies. What must not happen is that ghz falls behind its schedule because
@@ -9,6 +11,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +20,7 @@ from tfs.serve.descriptors import service_descriptors
 from .h2load import Call
 from .sample import FailedRequestsError, Sample, pinned, require_tool
 
-__all__ = ["Arrivals", "arrivals_of", "open_loop"]
+__all__ = ["Arrivals", "arrivals_of", "closed_loop", "open_loop"]
 
 _CONNECTIONS = 4
 
@@ -76,22 +79,43 @@ def open_loop(  # noqa: PLR0913  the shape of a load
     """
     per_second = round(rate)
     count = round(per_second * seconds)
-    message, descriptors, report = scratch / "message", scratch / "descriptors", scratch / "ghz.json"
-    message.write_bytes(call.message)
-    descriptors.write_bytes(service_descriptors())
-    load = [f"--rps={per_second}", f"--total={count}", "--async", "--concurrency=8", f"--connections={_CONNECTIONS}"]
-    flags = ["--insecure", f"--protoset={descriptors}", f"--call={call.method[1:]}", f"--binary-file={message}"]
+    load = [f"--rps={per_second}", f"--total={count}", "--async", "--concurrency=8"]
     limit = f"--timeout={round(1000 * deadline)}ms" if deadline else "--timeout=0"
-    output = ["--format=json", f"--output={report}", "--disable-template-functions", "--disable-template-data"]
-    command = [require_tool("ghz"), *load, *flags, limit, *output, call.address]
-    done = subprocess.run(pinned(command, cpus), capture_output=True, text=True, check=False)
-    if done.returncode or not report.is_file():
-        raise FailedRequestsError(f"ghz {call.method}: {(done.stdout + done.stderr)[-400:]}")
-    details = json.loads(report.read_text())["details"]
-    report.unlink()
+    details = _run(call, [*load, limit], scratch, cpus)["details"]
     if len(details) != count:
         raise FailedRequestsError(f"ghz {call.method}: {len(details)} of {count} requests were reported")
     return arrivals_of(details, per_second)
+
+
+def closed_loop(call: Call, *, waiting: int, seconds: float, scratch: Path) -> Sample:
+    """Keep `waiting` requests under way for `seconds`: the most that this client gets out of the server.
+
+    Raises:
+        FailedRequestsError: a request failed.
+    """
+    load = [f"--concurrency={waiting}", f"--duration={seconds}s", "--duration-stop=wait", "--timeout=0"]
+    report = _run(call, load, scratch, None)
+    if set(report["statusCodeDistribution"]) != {"OK"}:
+        raise FailedRequestsError(f"ghz {call.method}: {report['statusCodeDistribution']}")
+    latency = np.array([detail["latency"] for detail in report["details"]]) / 1e3
+    p50, p99 = np.percentile(latency, [50, 99])
+    return Sample(float(report["rps"]), float(p50), float(p99), float(latency.mean()))
+
+
+def _run(call: Call, load: list[str], scratch: Path, cpus: str | None) -> dict[str, Any]:
+    """Run ghz and return its report."""
+    message, descriptors, report = scratch / "message", scratch / "descriptors", scratch / "ghz.json"
+    message.write_bytes(call.message)
+    descriptors.write_bytes(service_descriptors())
+    flags = ["--insecure", f"--protoset={descriptors}", f"--call={call.method[1:]}", f"--binary-file={message}"]
+    output = ["--format=json", f"--output={report}", "--disable-template-functions", "--disable-template-data"]
+    command = [require_tool("ghz"), *load, f"--connections={_CONNECTIONS}", *flags, *output, call.address]
+    done = subprocess.run(pinned(command, cpus), capture_output=True, text=True, check=False)
+    if done.returncode or not report.is_file():
+        raise FailedRequestsError(f"ghz {call.method}: {(done.stdout + done.stderr)[-400:]}")
+    content: dict[str, Any] = json.loads(report.read_text())
+    report.unlink()
+    return content
 
 
 def arrivals_of(details: list[dict[str, object]], rate: float) -> Arrivals:
