@@ -14,6 +14,7 @@ use crate::access_log::AccessLog;
 use crate::batching::{self, BatchThreads};
 use crate::error::{Code, Error, Result};
 use crate::execution_plan::{ExampleRequest, Planner};
+use crate::giving_way::behind_others;
 use crate::health::HealthTable;
 use crate::listen_options::ListenOptions;
 use crate::listeners::{Listeners, runtime_error};
@@ -137,7 +138,7 @@ impl Engine {
         loop {
             match Arc::try_unwrap(servable) {
                 Ok(last) => {
-                    drop(last);
+                    self.beside_requests(|| drop(last));
                     self.metrics.drop_version(model, version);
                     return Ok(());
                 }
@@ -145,6 +146,16 @@ impl Engine {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Whether requests may be under way while a version is loaded or freed.
+    fn serves(&self) -> bool {
+        !lock(&self.servables).is_empty()
+    }
+
+    /// Do a version's work, which starts no threads that stay, without taking time from requests.
+    fn beside_requests<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        if self.serves() { behind_others(work) } else { work() }
     }
 
     /// Open the ports.

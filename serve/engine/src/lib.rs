@@ -11,6 +11,7 @@ mod error;
 mod examples;
 mod execution_plan;
 mod executor;
+mod giving_way;
 mod graph_ops;
 mod grpc;
 mod health;

@@ -50,7 +50,8 @@ impl Engine {
         let warmup_records = match request.warmup_iterations {
             Some(iterations) => {
                 let start = Instant::now();
-                let replayed = warmup::replay(&servable, request.path, iterations);
+                let replay = || warmup::replay(&servable, request.path, iterations);
+                let replayed = self.beside_requests(replay);
                 self.metrics.loading.warmup(&path, start.elapsed(), &replayed);
                 if let (Ok(1..), Some(decision)) = (&replayed, &decision) {
                     self.rehearse(request, &servable, decision)?;
@@ -83,8 +84,10 @@ impl Engine {
             return (servable, Some(Decision::told(ExecutionPlan::of(&self.session_options))));
         };
         let warms_up = request.warmup_iterations.is_some();
-        let subject = Subject { servable, since, directory: request.path, warms_up, facts };
+        let beside_requests = self.serves();
+        let subject = Subject { servable, since, directory: request.path, warms_up, beside_requests, facts };
         let (servable, decision) = planner.decide(subject, |options| {
+            // Not beside requests: it starts the threads of its own inter-op pool.
             Ok(Arc::new(self.new_servable(request, self.load_session(request, options)?.0)?))
         });
         (servable, Some(decision))
@@ -93,7 +96,7 @@ impl Engine {
     fn load_servable(&self, request: &LoadRequest, given: Option<Executable>) -> Result<(Servable, Option<Facts>)> {
         let (executable, facts) = match given {
             Some(executable) => (executable, None),
-            None => self.load_session(request, &self.session_options)?,
+            None => self.beside_requests(|| self.load_session(request, &self.session_options))?,
         };
         Ok((self.new_servable(request, executable)?, facts))
     }

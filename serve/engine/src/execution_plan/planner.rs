@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::crew::Crew;
 use super::facts::Facts;
 use super::inputs::{ExampleRequest, Inputs};
 use super::timing::{self, Contender, Figures};
@@ -18,9 +19,9 @@ use crate::tensorflow::SessionOptions;
 /// How long plans are run against each other, unless a single turn of each takes longer.
 const BUDGET: Duration = Duration::from_secs(1);
 
-/// The runs of two versions are alike if neither takes so many times as long as the other. Other requests, which slow
-/// down the trial of a version that is loaded while the last one serves, are within it.
-const ALIKE: u32 = 3;
+/// Versions of the same operations run alike if neither has so many times the bytes of the other. Their times would not
+/// tell: one that is loaded while another serves gives way to its requests.
+const ALIKE: u64 = 3;
 
 /// A version that took longer to load and to be tried is not loaded a second time ...
 const SECOND_LOAD_LIMIT: Duration = Duration::from_secs(5);
@@ -37,6 +38,8 @@ pub struct Subject<'a> {
     pub directory: &'a Path,
     /// Whether its warm-up records are to be replayed.
     pub warms_up: bool,
+    /// Whether others are served meanwhile.
+    pub beside_requests: bool,
     pub facts: Facts,
 }
 
@@ -76,14 +79,14 @@ pub struct Planner {
 struct Known {
     version: i64,
     outline: u64,
-    run_time: Duration,
+    bytes: u64,
     plan: ExecutionPlan,
 }
 
 impl Known {
     /// Whether it holds for another version too.
-    fn fits(&self, outline: u64, run_time: Duration) -> bool {
-        self.outline == outline && run_time <= ALIKE * self.run_time && self.run_time <= ALIKE * run_time
+    fn fits(&self, outline: u64, bytes: u64) -> bool {
+        self.outline == outline && bytes <= ALIKE * self.bytes && self.bytes <= ALIKE * bytes
     }
 }
 
@@ -131,19 +134,27 @@ impl Planner {
         let Servable { model, version, .. } = &*subject.servable;
         let records = subject.warms_up.then_some(subject.directory);
         let inputs = Inputs::find(&subject.servable, records, &subject.facts.read_only, &self.example)?;
-        let trial = Trial::of(Arc::clone(&subject.servable), &inputs, ExecutionPlan::of(&self.options), self.cores)?;
-        let (outline, run_time) = (subject.facts.outline, trial.run_time());
-        if let Some(Known { version, plan, .. }) = known.get(model).filter(|known| known.fits(outline, run_time)) {
+        let own = ExecutionPlan::of(&self.options);
+        let try_out = || {
+            let crew = Crew::start(self.cores, subject.beside_requests)?;
+            Trial::of(Arc::clone(&subject.servable), &inputs, own, crew)
+        };
+        let (outline, bytes) = (subject.facts.outline, bytes_on_disk(subject.directory));
+        if let Some(Known { version, plan, .. }) = known.get(model).filter(|known| known.fits(outline, bytes)) {
             let decision = Decision { plan: *plan, grounds: Grounds::Known { version: *version } };
-            if plan.intra_op == trial.own_plan().intra_op {
-                return Ok((trial.servable, decision));
+            if plan.intra_op == own.intra_op {
+                // Records will be replayed. Without any this leaves less to be done for the first request.
+                if !inputs.are_recorded() {
+                    let _ = try_out();
+                }
+                return Ok((Arc::clone(&subject.servable), decision));
             }
             if may_be_loaded_again(subject) {
                 return Ok((load_again(&ExecutionPlan::with_intra_op(&self.options, self.cores))?, decision));
             }
         }
-        let (servable, decision) = self.measure(subject, trial, &inputs, start, load_again)?;
-        known.insert(model.clone(), Known { version: *version, outline, run_time, plan: decision.plan });
+        let (servable, decision) = self.measure(subject, try_out()?, &inputs, start, load_again)?;
+        known.insert(model.clone(), Known { version: *version, outline, bytes, plan: decision.plan });
         Ok((servable, decision))
     }
 
@@ -158,7 +169,8 @@ impl Planner {
         let mut trials = vec![trial];
         if trials[0].gains_by_several_cores()? && may_be_loaded_again(subject) {
             let wide = ExecutionPlan::with_intra_op(&self.options, self.cores);
-            trials.push(Trial::of(load_again(&wide)?, inputs, ExecutionPlan::of(&wide), self.cores)?);
+            let crew = Crew::start(self.cores, subject.beside_requests)?;
+            trials.push(Trial::of(load_again(&wide)?, inputs, ExecutionPlan::of(&wide), crew)?);
         }
         let (chosen, figures) = self.compare(&trials)?;
         let decision = Decision {
@@ -189,10 +201,14 @@ impl Planner {
 
 /// Whether a second session of the version can be afforded for a while.
 fn may_be_loaded_again(subject: &Subject) -> bool {
+    subject.since.elapsed() <= SECOND_LOAD_LIMIT && bytes_on_disk(subject.directory) <= SECOND_LOAD_MAX_BYTES
+}
+
+/// The bytes of a version's graph and variables.
+fn bytes_on_disk(directory: &Path) -> u64 {
     let size = |path: &Path| path.metadata().map_or(0, |file| if file.is_file() { file.len() } else { 0 });
     let sizes = |directory: &Path| -> u64 {
         directory.read_dir().map_or(0, |files| files.flatten().map(|file| size(&file.path())).sum())
     };
-    subject.since.elapsed() <= SECOND_LOAD_LIMIT
-        && sizes(subject.directory) + sizes(&subject.directory.join("variables")) <= SECOND_LOAD_MAX_BYTES
+    sizes(directory) + sizes(&directory.join("variables"))
 }

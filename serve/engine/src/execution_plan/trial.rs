@@ -43,14 +43,13 @@ pub struct Trial {
 
 impl Trial {
     /// Run each of `inputs` until nothing is left to be done for the first time, and keep as many as make a short pass.
-    /// `plan` is that of the session, which has run nothing yet; up to `callers` will run it at a time.
+    /// `plan` is that of the session, which has run nothing yet.
     pub fn of(
         servable: Arc<Servable>,
         inputs: &Inputs,
         plan: ExecutionPlan,
-        callers: usize,
+        crew: Crew,
     ) -> std::result::Result<Trial, NotMeasured> {
-        let crew = Crew::start(callers)?;
         let limit = (!inputs.are_recorded()).then_some(FIRST_RUN_LIMIT);
         let calls: Arc<[Call]> = inputs.calls(&servable)?.into();
         let (session, tried) = (Arc::clone(&servable), Arc::clone(&calls));
@@ -63,16 +62,6 @@ impl Trial {
     /// The plans that its session can have; the first is the one to prefer.
     pub fn plans(&self) -> [ExecutionPlan; 2] {
         [true, false].map(|in_caller_thread| ExecutionPlan { in_caller_thread, ..self.plan })
-    }
-
-    /// The session's own plan.
-    pub fn own_plan(&self) -> ExecutionPlan {
-        self.plan
-    }
-
-    /// The time of one run, roughly.
-    pub fn run_time(&self) -> Duration {
-        self.pass / self.runs as u32
     }
 
     /// Runs in a pass.

@@ -63,14 +63,16 @@ impl Session {
         let tag_pointers: Vec<_> = tags.iter().map(|tag| tag.as_ptr()).collect();
         let options_handle = OptionsHandle::new(&options.config)?;
         let meta_graph = Buffer::new();
+        // Restoring and initialising too are done by a thread that may have given way to others.
+        let run_options = borrowed(if options.in_caller_thread { IN_CALLER_THREAD } else { IN_POOL });
         let status = Status::new();
         // SAFETY: no precondition; allocates.
         let graph = NonNull::new(unsafe { (api().TF_NewGraph)() }).expect("TF_NewGraph allocates");
-        // SAFETY: all pointers live across the call; null run options mean the defaults.
+        // SAFETY: all pointers live across the call.
         let raw = unsafe {
             (api().TF_LoadSessionFromSavedModel)(
                 options_handle.0.as_ptr(),
-                std::ptr::null(),
+                &run_options,
                 directory.as_ptr(),
                 tag_pointers.as_ptr(),
                 tag_pointers.len() as c_int,
@@ -164,7 +166,7 @@ impl Session {
         metadata: Option<&Buffer>,
     ) -> Result<Vec<Tensor>> {
         let mut results = vec![std::ptr::null_mut(); fetches.len()];
-        let run_options = TF_Buffer { data: options.as_ptr().cast(), length: options.len(), data_deallocator: None };
+        let run_options = borrowed(options);
         let status = Status::new();
         // SAFETY: session and graph are alive for `&self`; each array has the length given with it; `run_with` and
         // `run_named` pass outputs of our graph and tensors that they borrow for the call, and TensorFlow takes its own
@@ -286,6 +288,11 @@ impl Drop for Buffer {
         // SAFETY: owned.
         unsafe { (api().TF_DeleteBuffer)(self.0.as_ptr()) }
     }
+}
+
+/// For calls that only read it.
+fn borrowed(bytes: &[u8]) -> TF_Buffer {
+    TF_Buffer { data: bytes.as_ptr().cast(), length: bytes.len(), data_deallocator: None }
 }
 
 fn c_string(text: &str) -> Result<CString> {
