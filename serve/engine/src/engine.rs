@@ -138,7 +138,11 @@ impl Engine {
         loop {
             match Arc::try_unwrap(servable) {
                 Ok(last) => {
-                    self.beside_requests(|| drop(last));
+                    // If no thread can be started it is freed here.
+                    let _ = self.beside_requests(|| {
+                        drop(last);
+                        Ok(())
+                    });
                     self.metrics.drop_version(model, version);
                     return Ok(());
                 }
@@ -154,7 +158,7 @@ impl Engine {
     }
 
     /// Do a version's work, which starts no threads that stay, without taking time from requests.
-    fn beside_requests<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    fn beside_requests<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         if self.serves() { behind_others(work) } else { work() }
     }
 

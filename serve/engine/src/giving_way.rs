@@ -3,6 +3,8 @@
 use std::panic::resume_unwind;
 use std::thread;
 
+use crate::error::{Code, Error, Result};
+
 /// A tenth of the time of a thread that answers requests where both want the same core, and all of a core that is idle.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
@@ -16,17 +18,30 @@ pub fn give_way() {
 }
 
 /// Do `work` on a thread that gives way, and wait for it. It must start no threads that others use.
-pub fn behind_others<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub fn behind_others<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         let give_way_and_work = || {
             give_way();
             work()
         };
         let thread = thread::Builder::new().name("tfs-behind".to_owned()).spawn_scoped(scope, give_way_and_work);
-        match thread.map(thread::ScopedJoinHandle::join) {
-            Ok(Ok(result)) => result,
-            Ok(Err(panic)) => resume_unwind(panic),
-            Err(error) => panic!("cannot start a thread: {error}"),
-        }
+        let thread = thread.map_err(|error| {
+            Error::new(Code::ResourceExhausted, format!("cannot start a thread to load or free a version: {error}"))
+        })?;
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_result_comes_back_and_a_panic_too() {
+        let name = || thread::current().name().map(str::to_owned);
+        assert_eq!(behind_others(|| Ok(name())).expect("started").as_deref(), Some("tfs-behind"));
+        assert_eq!(behind_others::<()>(|| Err(Error::invalid("no"))).expect_err("failed").message, "no");
+        let panicked = std::panic::catch_unwind(|| behind_others::<()>(|| panic!("on purpose")));
+        assert!(panicked.is_err());
+    }
 }
