@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -126,20 +127,40 @@ impl<C> Connection<C> {
 
     /// Poll a request for the first time, here if there is time for it.
     fn begin(&self, mut request: Task, end: Instant) {
+        if Instant::now() >= end {
+            return self.spawn(request);
+        }
         // Its task polls it again, with a waker that counts.
         let mut context = Context::from_waker(Waker::noop());
-        if Instant::now() >= end || request.as_mut().poll(&mut context).is_pending() {
-            self.spawn(request);
+        // A panic ends the request and no other.
+        match catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(&mut context))) {
+            Ok(Poll::Pending) => self.spawn(request),
+            Ok(Poll::Ready(())) | Err(_) => {}
         }
     }
 
     fn spawn(&self, request: Task) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Arc::clone(&self.waiting);
+        let waits = Waits::begin(&self.waiting);
         tokio::spawn(async move {
             request.await;
-            waiting.fetch_sub(1, Ordering::Relaxed);
+            drop(waits);
         });
+    }
+}
+
+/// A request with a task of its own, for as long as it has one.
+struct Waits(Arc<AtomicUsize>);
+
+impl Waits {
+    fn begin(waiting: &Arc<AtomicUsize>) -> Waits {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(Arc::clone(waiting))
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -230,6 +251,21 @@ mod tests {
         })
         .await;
         assert_eq!((seen[0], seen[1], seen.last()), (0, 9, Some(&10)));
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_no_other_request() {
+        let seen = answer(10, |number, answered| {
+            Box::pin(async move {
+                answered.fetch_add(1, Ordering::SeqCst);
+                if number % 4 == 3 {
+                    tokio::task::yield_now().await;
+                }
+                assert!(number % 4 < 2, "on purpose");
+            })
+        })
+        .await;
+        assert_eq!(seen.last(), Some(&10));
     }
 
     #[tokio::test]
