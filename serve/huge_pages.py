@@ -10,6 +10,7 @@ __all__ = ["huge_page_environment", "restart_with_huge_pages"]
 
 _VARIABLE = "GLIBC_TUNABLES"
 _TUNABLE = "glibc.malloc.hugetlb"
+_ENGINE_VARIABLE = "MIMALLOC_ALLOW_THP"
 _SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -37,8 +38,11 @@ def huge_page_environment(environment: Mapping[str, str]) -> dict[str, str] | No
 def restart_with_huge_pages() -> None:
     """Run this command again in place of itself if it could have huge pages: glibc reads its tunables at the start.
 
-    The process keeps its id and its open files. To be called before there is anything to lose.
+    The process keeps its id and its open files. To be called before there is anything to lose. Whoever wants none from
+    glibc gets none from the engine either, whose own allocator asks too.
     """
+    if f"{_TUNABLE}=0" in os.environ.get(_VARIABLE, ""):
+        os.environ.setdefault(_ENGINE_VARIABLE, "0")  # which is looked at when the engine is loaded
     environment = huge_page_environment(os.environ)
     if environment is not None:
         with suppress(OSError):  # then it goes on as it is

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Models
-from running_server import AVAILABLE, END, RunningServer, publish
+from running_server import AVAILABLE, END, Models, RunningServer, publish
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps the niceness of each thread")
 
