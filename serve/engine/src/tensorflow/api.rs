@@ -87,7 +87,6 @@ api! {
     fn TF_DeviceListType(*const TF_DeviceList, c_int, *mut TF_Status) -> *const c_char;
     fn TF_DeviceListMemoryBytes(*const TF_DeviceList, c_int, *mut TF_Status) -> i64;
     fn TF_NewTensor(c_int, *const i64, c_int, *mut c_void, usize, Deallocator, *mut c_void) -> *mut TF_Tensor;
-    fn TF_AllocateTensor(c_int, *const i64, c_int, usize) -> *mut TF_Tensor;
     fn TF_DeleteTensor(*mut TF_Tensor);
     fn TF_TensorType(*const TF_Tensor) -> c_int;
     fn TF_NumDims(*const TF_Tensor) -> c_int;

@@ -1,5 +1,6 @@
 //! An owned `TF_Tensor`: numbers as bytes in native order, strings as byte strings.
 
+use std::alloc::{Layout, alloc, dealloc};
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
 
@@ -102,14 +103,17 @@ impl Tensor {
         let bytes = element_count(dims)?
             .checked_mul(size)
             .ok_or_else(|| Error::invalid("the shape of a tensor has too many elements"))?;
-        // SAFETY: `dims` is valid for the call, which copies it; a null result is turned into an error.
-        let raw = unsafe { (api().TF_AllocateTensor)(dtype as c_int, dims.as_ptr(), dims.len() as c_int, bytes) };
-        let tensor = NonNull::new(raw).map(Tensor).ok_or_else(|| out_of_memory(bytes))?;
-        if bytes > 0 {
-            // SAFETY: the handle is alive; its buffer has `bytes` bytes and nobody else knows of it yet.
-            fill(unsafe { (api().TF_TensorData)(raw) }.cast::<u8>(), bytes);
-        }
-        Ok(tensor)
+        let layout = layout(bytes).ok_or_else(|| out_of_memory(bytes))?;
+        // SAFETY: the layout has a size. Null is no memory.
+        let data = NonNull::new(unsafe { alloc(layout) }).ok_or_else(|| out_of_memory(bytes))?.as_ptr();
+        fill(data, bytes);
+        // SAFETY: `data` are `bytes` bytes that `fill` has initialised, as many as the shape has. TensorFlow calls
+        // `free_allocated` when the last reference to the buffer goes, also when it returns null.
+        let raw = unsafe {
+            let (rank, none) = (dims.len() as c_int, std::ptr::null_mut());
+            (api().TF_NewTensor)(dtype as c_int, dims.as_ptr(), rank, data.cast(), bytes, free_allocated, none)
+        };
+        NonNull::new(raw).map(Tensor).ok_or_else(|| out_of_memory(bytes))
     }
 
     /// A string tensor with these elements, as many as the shape says.
@@ -252,6 +256,19 @@ pub fn element_count(dims: &[i64]) -> Result<usize> {
 
 fn out_of_memory(bytes: usize) -> Error {
     Error::new(Code::ResourceExhausted, format!("TensorFlow could not allocate a tensor of {bytes} bytes"))
+}
+
+/// How the buffer of a tensor of so many bytes is allocated, at least one.
+fn layout(bytes: usize) -> Option<Layout> {
+    Layout::from_size_align(bytes.max(1), ALIGNMENT).ok()
+}
+
+/// Called by TensorFlow when nothing refers to the buffer of a tensor made by `allocate` any more.
+unsafe extern "C" fn free_allocated(data: *mut c_void, bytes: usize, _: *mut c_void) {
+    if let Some(layout) = layout(bytes) {
+        // SAFETY: `data` was allocated by `allocate` with this layout, and is freed once.
+        unsafe { dealloc(data.cast(), layout) };
+    }
 }
 
 /// Called by TensorFlow when nothing refers to the buffer of a tensor made by `from_shared` any more.
