@@ -42,6 +42,26 @@ class _Watch:
         return self.names
 
 
+def test_nobody_gives_way_before_the_ports_are_open(
+    models: Models, tmp_path: Path, launch: Callable[..., RunningServer]
+) -> None:
+    entries = []
+    # More than load at the same time.
+    for name in "abcdefghijkl":
+        publish(models.wide, tmp_path / name, 1)
+        entries.append(f'config {{ name: "{name}" base_path: "{tmp_path / name}" model_platform: "tensorflow" }}')
+    config = tmp_path / "models.config"
+    config.write_text(f"model_config_list {{ {' '.join(entries)} }}")
+    server = launch(f"--model_config_file={config}")
+    watch = _Watch(server.process.pid)
+    try:
+        server.wait_until_ready()
+    finally:
+        gave_way = watch.stop()
+    assert gave_way == set()
+    assert server.predict("l", 3.5) == (1, 3.5)
+
+
 def test_loading_gives_way_and_what_serves_does_not(
     models: Models, tmp_path: Path, launch: Callable[..., RunningServer]
 ) -> None:

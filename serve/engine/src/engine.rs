@@ -21,7 +21,8 @@ use crate::listeners::{Listeners, runtime_error};
 use crate::load_loop::{Load, Runs};
 use crate::messages::ModelVersionStatus;
 use crate::metrics::Metrics;
-use crate::predict::{self, PredictRequest};
+use crate::predict;
+use crate::predict_request::PredictRequest;
 use crate::report::{Level, Report};
 use crate::request_log::{self, RequestLogs};
 use crate::routing::Routes;
@@ -154,7 +155,7 @@ impl Engine {
 
     /// Whether requests may be under way while a version is loaded or freed.
     fn serves(&self) -> bool {
-        !lock(&self.servables).is_empty()
+        lock(&self.listeners).is_some() && !lock(&self.servables).is_empty()
     }
 
     /// Do a version's work, which starts no threads that stay, without taking time from requests.

@@ -24,6 +24,7 @@ mod messages;
 mod metrics;
 mod predict;
 mod predict_messages;
+mod predict_request;
 #[cfg(feature = "python")]
 mod python;
 #[cfg(feature = "python")]
@@ -42,6 +43,7 @@ mod signature;
 mod tensor;
 mod tensorflow;
 mod tfrecord;
+mod unpacking;
 mod warmup;
 mod wire;
 

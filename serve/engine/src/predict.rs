@@ -1,103 +1,14 @@
 //! Predict, as both protocols and the warm-up do it: find the signature, check what was sent, run.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::call::{Call, Fed};
 use crate::error::{Code, Error, Result};
 use crate::metrics::Api;
+use crate::predict_request::PredictRequest;
 use crate::servable::Servable;
 use crate::signature::{Port, Signature, aliases, or_default};
 use crate::tensor::decode_proto;
-use crate::wire::{Fields, Value, malformed};
-
-/// A `PredictRequest` with its strings and tensors still in the network buffer.
-#[derive(Default)]
-pub struct PredictRequest<'a> {
-    pub has_spec: bool,
-    pub model: &'a str,
-    pub version: Option<i64>,
-    pub label: Option<&'a str>,
-    pub signature: &'a str,
-    /// Alias and serialized TensorProto; of equal aliases the last one counts, as in any protobuf map.
-    inputs: Vec<(&'a str, &'a [u8])>,
-    output_filter: Vec<&'a str>,
-    /// Where all this stands, if large tensors may share it.
-    buffer: Option<&'a Bytes>,
-}
-
-impl<'a> PredictRequest<'a> {
-    pub fn parse(message: &'a [u8]) -> Result<PredictRequest<'a>> {
-        let mut request = PredictRequest::default();
-        request.read(message).map_err(|error| Error::invalid(format!("PredictRequest: {}", error.message)))?;
-        Ok(request)
-    }
-
-    /// The same for a message in a buffer that its tensors may share.
-    pub fn parse_shared(message: &'a Bytes) -> Result<PredictRequest<'a>> {
-        Ok(PredictRequest { buffer: Some(message), ..PredictRequest::parse(message)? })
-    }
-
-    fn read(&mut self, message: &'a [u8]) -> Result<()> {
-        for field in Fields::new(message) {
-            match field? {
-                (1, spec) => self.read_spec(spec.bytes()?)?,
-                (2, entry) => {
-                    let (alias, tensor) = read_map_entry(entry.bytes()?)?;
-                    self.inputs.push((alias, tensor));
-                }
-                (3, alias) => self.output_filter.push(alias.string()?),
-                _ => {}
-            }
-        }
-        if self.inputs.len() > 1 {
-            let mut known = HashSet::with_capacity(self.inputs.len());
-            self.inputs.reverse();
-            self.inputs.retain(|(alias, _)| known.insert(*alias));
-        }
-        Ok(())
-    }
-
-    fn read_spec(&mut self, message: &'a [u8]) -> Result<()> {
-        self.has_spec = true;
-        for field in Fields::new(message) {
-            match field? {
-                (1, name) => self.model = name.string()?,
-                (2, wrapped) => {
-                    self.label = None;
-                    self.version = Some(0);
-                    for field in Fields::new(wrapped.bytes()?) {
-                        if let (1, Value::Varint(number)) = field? {
-                            self.version = Some(number as i64);
-                        }
-                    }
-                }
-                (3, name) => self.signature = name.string()?,
-                (4, label) => {
-                    self.version = None;
-                    self.label = Some(label.string()?);
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read_map_entry(message: &[u8]) -> Result<(&str, &[u8])> {
-    let (mut key, mut value) = ("", &[][..]);
-    for field in Fields::new(message) {
-        match field? {
-            (1, name) => key = name.string()?,
-            (2, Value::Bytes(bytes)) => value = bytes,
-            (2, _) => return Err(malformed()),
-            _ => {}
-        }
-    }
-    Ok((key, value))
-}
 
 /// A decoded request, and what its outputs are called.
 pub struct Decoded {

@@ -48,6 +48,17 @@ def test_compressed_over_grpc(client: Client, compression: grpc.Compression) -> 
     np.testing.assert_array_equal(array_from_proto(answer.outputs["y"]), sent)
 
 
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_what_unpacks_to_very_much_is_refused(client: Client, compression: grpc.Compression) -> None:
+    message = request("echo_1", x=tensor("DT_FLOAT", [27_000_000], tensor_content=bytes(108_000_000)))
+    with pytest.raises(grpc.RpcError) as refused:
+        client.prediction.Predict(message, timeout=60, compression=compression)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "decompresses to more than max (104857600 bytes)" in refused.value.details()
+    assert "grpc.max_receive_message_length" in refused.value.details()
+    client.check_alive()
+
+
 def test_several_over_grpc(client: Client) -> None:
     a = np.random.default_rng(3).standard_normal(50_000, np.float32)
     b = np.arange(a.size, dtype=np.int32)

@@ -132,3 +132,6 @@ def test_gzip_requests_are_unpacked(client: Client) -> None:
     assert client.http.post(path, content=packed, headers=headers).json() == {"outputs": [3.0] * 1000}
     broken = client.http.post(path, content=b"nonsense", headers=headers)
     assert (broken.status_code, broken.json()["error"]) == (400, "JSON Parse error: The document is empty")
+    too_much = gzip.compress(b'{"inputs": 2' + b" " * (100 << 20) + b"}", compresslevel=1)
+    refused = client.http.post(path, content=too_much, headers=headers)
+    assert (refused.status_code, refused.json()["error"]) == (400, "JSON Parse error: The document is empty")

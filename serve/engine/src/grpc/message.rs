@@ -3,16 +3,14 @@
 //! tonic reads streams of messages, each copied into a buffer of its own. There is one here, which mostly comes in one
 //! frame of HTTP/2 and can stay in it.
 
-use std::io::Read;
-
 use bytes::{Buf, Bytes};
-use flate2::read::{GzDecoder, ZlibDecoder};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use tonic::Status;
 
 use crate::tensorflow::ALIGNMENT;
+use crate::unpacking::{Packing, unpack};
 use crate::wire::cut_off_at;
 
 /// What stands before a message.
@@ -21,11 +19,18 @@ pub const PREFIX_BYTES: usize = 5;
 /// Where tensors stand in a `PredictRequest { inputs = 2 { value = 2 } }` and a `SessionRunRequest { feed = 2 { tensor = 2 } }`.
 const TENSORS: [u32; 2] = [2, 2];
 
-/// Read the message of a call, of at most `limit` bytes, to the end of the client's side.
+/// How many bytes a message may have.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    pub as_sent: usize,
+    pub unpacked: usize,
+}
+
+/// Read the message of a call to the end of the client's side.
 pub async fn read<B: Body<Data = Bytes> + Unpin>(
     headers: &HeaderMap,
     mut body: B,
-    limit: usize,
+    limits: Limits,
 ) -> Result<Bytes, Status> {
     let mut bytes = next(&mut body).await?.ok_or_else(|| Status::internal("Missing request message."))?;
     while bytes.len() < PREFIX_BYTES {
@@ -33,14 +38,14 @@ pub async fn read<B: Body<Data = Bytes> + Unpin>(
     }
     let flag = bytes.get_u8();
     let length = bytes.get_u32() as usize;
-    if length > limit {
-        return Err(too_long(length, limit));
+    if length > limits.as_sent {
+        return Err(too_long(length, limits.as_sent));
     }
     let message = if length <= bytes.len() { bytes.split_to(length) } else { join(&bytes, length, &mut body).await? };
     while next(&mut body).await?.is_some() {}
     match flag {
         0 => Ok(message),
-        1 => decompress(headers, &message, limit),
+        1 => decompress(headers, &message, limits.unpacked),
         _ => Err(Status::internal(format!("Bad compressed flag: {flag}"))),
     }
 }
@@ -74,18 +79,23 @@ async fn join<B: Body<Data = Bytes> + Unpin>(first: &[u8], length: usize, body: 
 }
 
 fn decompress(headers: &HeaderMap, message: &[u8], limit: usize) -> Result<Bytes, Status> {
-    let encoding = headers.get("grpc-encoding").map_or(&b"identity"[..], HeaderValue::as_bytes);
-    let mut unpacked = Vec::new();
-    let most = limit as u64 + 1;
-    let read = match encoding {
-        b"gzip" => GzDecoder::new(message).take(most).read_to_end(&mut unpacked),
-        b"deflate" => ZlibDecoder::new(message).take(most).read_to_end(&mut unpacked),
+    let packing = match headers.get("grpc-encoding").map_or(&b"identity"[..], HeaderValue::as_bytes) {
+        b"gzip" => Packing::Gzip,
+        b"deflate" => Packing::Deflate,
         // As the specification has it: the flag must not be set then.
         b"identity" => return Err(Status::internal("a message is compressed, but grpc-encoding names no way")),
-        _ => return Err(unknown_encoding(encoding)),
+        encoding => return Err(unknown_encoding(encoding)),
     };
-    read.map_err(|error| Status::internal(format!("a compressed message cannot be read: {error}")))?;
-    if unpacked.len() > limit { Err(too_long(unpacked.len(), limit)) } else { Ok(unpacked.into()) }
+    let unpacked = unpack(message, packing, limit);
+    let unpacked =
+        unpacked.map_err(|error| Status::internal(format!("a compressed message cannot be read: {error}")))?;
+    unpacked.ok_or_else(|| {
+        let message = format!(
+            "Received message decompresses to more than max ({limit} bytes); the server's \
+             --grpc_channel_arguments=grpc.max_receive_message_length=BYTES sets it"
+        );
+        Status::resource_exhausted(message)
+    })
 }
 
 fn unknown_encoding(encoding: &[u8]) -> Status {
@@ -109,6 +119,7 @@ fn cut_off() -> Status {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::io::Read;
 
     use http_body_util::StreamBody;
     use hyper::body::Frame;
@@ -126,8 +137,9 @@ mod tests {
     fn read_pieces(headers: &HeaderMap, pieces: &[&[u8]], limit: usize) -> Result<Bytes, Status> {
         let frames: Vec<_> =
             pieces.iter().map(|piece| Ok::<_, Infallible>(Frame::data(Bytes::copy_from_slice(piece)))).collect();
+        let limits = Limits { as_sent: limit, unpacked: limit };
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(read(headers, StreamBody::new(tokio_stream::iter(frames)), limit))
+        runtime.block_on(read(headers, StreamBody::new(tokio_stream::iter(frames)), limits))
     }
 
     fn code(headers: &HeaderMap, sent: &[u8]) -> Code {

@@ -8,10 +8,10 @@ use super::serialized::Serialized;
 use super::unary::Request;
 use crate::error::{Error, Result};
 use crate::metrics::{Api, Entrypoint};
-use crate::predict::{self, Decoded, PredictRequest};
+use crate::predict::{self, Decoded};
 use crate::predict_messages::serialize_response;
+use crate::predict_request::{PredictRequest, Spec};
 use crate::request_log::Kind;
-use crate::routing::VersionChoice;
 use crate::servable::Servable;
 use crate::serving::Serving;
 use crate::signature::or_default;
@@ -33,19 +33,11 @@ async fn answer(
 ) -> Result<Serialized> {
     let size = message.len();
     let servable = {
-        let request = PredictRequest::parse(&message)?;
-        model.push_str(request.model);
-        serving.notes.model(request.model);
-        serving.notes.signature(or_default(request.signature));
-        if !request.has_spec {
-            return Err(Error::invalid("Missing ModelSpec"));
-        }
-        let choice = match (request.version, request.label) {
-            (Some(number), _) => VersionChoice::Number(number),
-            (None, Some(label)) => VersionChoice::Label(label),
-            (None, None) => VersionChoice::Latest,
-        };
-        serving.routes.resolve(request.model, choice)?
+        let spec = Spec::find(&message)?.ok_or_else(|| Error::invalid("Missing ModelSpec"))?;
+        model.push_str(spec.model);
+        serving.notes.model(spec.model);
+        serving.notes.signature(or_default(spec.signature));
+        serving.routes.resolve(spec.model, spec.choice())?
     };
     serving.notes.servable(&servable);
     let as_content = serving.answering.tensor_content;

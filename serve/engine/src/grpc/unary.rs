@@ -11,10 +11,12 @@ use tonic::Status;
 
 use super::body::{Body, Message};
 use super::deadline::deadline;
+use super::message::Limits;
 use super::serialized::Serialized;
 use crate::access_log::{Line, Subject};
 use crate::error::{Code, Result};
 use crate::serving::Serving;
+use crate::unpacking::MAX_UNPACKED_BYTES;
 
 /// Protobuf's own limit on a message, which is upstream's only one.
 const MAX_MESSAGE_BYTES: usize = i32::MAX as usize;
@@ -73,8 +75,9 @@ pub async fn read(
     headers: &HeaderMap,
     body: hyper::body::Incoming,
 ) -> std::result::Result<Request, Status> {
-    let limit = serving.answering.max_message_bytes.unwrap_or(MAX_MESSAGE_BYTES);
-    let message = super::message::read(headers, body, limit).await?;
+    let limit = serving.answering.max_message_bytes;
+    let limits = Limits { as_sent: limit.unwrap_or(MAX_MESSAGE_BYTES), unpacked: limit.unwrap_or(MAX_UNPACKED_BYTES) };
+    let message = super::message::read(headers, body, limits).await?;
     serving.notes.received(message.len());
     Ok(Request { message, deadline: deadline(headers) })
 }

@@ -1,11 +1,10 @@
 //! Bodies and headers: reading and unpacking requests, packing replies, CORS.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::pin::pin;
 
 use bytes::Bytes;
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -17,15 +16,13 @@ use hyper::body::{Body, Incoming};
 
 use crate::access_log::Notes;
 use crate::error::{Error, Result};
+use crate::unpacking::{MAX_UNPACKED_BYTES, Packing, unpack};
 
 /// The largest body that is read; the same as for a gRPC message.
 const MAX_BODY_BYTES: usize = i32::MAX as usize;
 
 /// A body has memory for what its header announces, as long as that is not more than this.
 const MAX_RESERVED_BYTES: usize = 16 << 20;
-
-/// The most that a gzip body may unpack to, as upstream: a few KB could otherwise claim the machine's memory.
-const MAX_UNPACKED_BYTES: u64 = 100 << 20;
 
 /// Below this a packed reply is hardly smaller and costs more than it saves.
 const MIN_PACKED_BYTES: usize = 1024;
@@ -36,7 +33,10 @@ pub async fn read(request: Request<Incoming>, notes: &Notes) -> Result<Bytes> {
     let body = join(Limited::new(request.into_body(), MAX_BODY_BYTES)).await;
     let body = body.map_err(|error| Error::invalid(format!("cannot read the request's body: {error}")))?;
     notes.received(body.len());
-    Ok(if packed { unpack(&body).unwrap_or_default() } else { body })
+    if !packed {
+        return Ok(body);
+    }
+    Ok(unpack(&body, Packing::Gzip, MAX_UNPACKED_BYTES).ok().flatten().unwrap_or_default())
 }
 
 /// All of a body in one piece. Each part is let go before the next one is read, so that they can all have the same memory.
@@ -55,12 +55,6 @@ async fn join<B: Body<Data = Bytes>>(body: B) -> std::result::Result<Bytes, B::E
         joined.extend_from_slice(&part);
     }
     Ok(joined.into())
-}
-
-fn unpack(packed: &[u8]) -> Option<Bytes> {
-    let mut body = Vec::new();
-    let read = MultiGzDecoder::new(packed).take(MAX_UNPACKED_BYTES + 1).read_to_end(&mut body).ok()?;
-    (read as u64 <= MAX_UNPACKED_BYTES).then(|| body.into())
 }
 
 pub fn accepts_gzip(headers: &HeaderMap) -> bool {
