@@ -10,6 +10,7 @@ from tfs.savedmodel.tensorflow_paths import tensorflow_library, text_op_librarie
 from tfs.serve._engine import Engine, EngineError
 from tfs.serve.example_request import example_request
 from tfs.serve.execution import Execution
+from tfs.serve.giving_way import give_way
 
 __all__ = ["new_engine"]
 
@@ -50,6 +51,7 @@ def new_engine(execution: Execution, *, quiet: bool = False) -> Engine:
                 batch_pool_name=execution.batching.pool_name if execution.batching else "",
                 log=_logger.log,
                 example_request=example_request if execution.measured else None,
+                give_way=give_way,
             )
     except EngineError as error:
         raise TfsError(f"TensorFlow (`{library}`) cannot start: {error.message}") from error

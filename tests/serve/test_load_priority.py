@@ -1,45 +1,74 @@
 """A version that is loaded beside one that serves takes no time from its requests."""
 
+import hashlib
+import os
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from running_server import AVAILABLE, END, Models, RunningServer, publish
 
+from tfs.serve.giving_way import give_way, may_come_back
+
+needs_idle_time = pytest.mark.skipif(
+    sys.platform == "linux" and not may_come_back(), reason="a thread may not leave SCHED_IDLE here (CAP_SYS_NICE)"
+)
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps the niceness of each thread")
 
 
-def _niceness(pid: int) -> dict[str, int]:
-    """Return the niceness of each thread of a process, by name."""
+IDLE, NICE, NORMAL = "takes idle time", "nice", "normal"
+
+
+def _priorities(pid: int) -> dict[str, str]:
+    """Return how each thread of a process is scheduled, by name."""
     threads = {}
     for thread in Path(f"/proc/{pid}/task").iterdir():
         try:
-            name, fields = (thread / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+            name, text = (thread / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
         except OSError:
             continue  # it has ended
-        threads[name] = int(fields.split()[16])
+        fields = text.split()  # from the third on, as proc_pid_stat(5) counts them
+        niceness, policy = int(fields[19 - 3]), int(fields[41 - 3])
+        threads[name] = IDLE if policy == os.SCHED_IDLE else NICE if niceness > 0 else NORMAL
     return threads
 
 
+@contextmanager
+def _busy_cores() -> Iterator[None]:
+    """Keep all cores busy with more than one process each."""
+    spinning = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * len(os.sched_getaffinity(0)))
+    ]
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
+
+
 class _Watch:
-    """Collects the names of threads that give way."""
+    """Collects the names of threads that give way, and how."""
 
     def __init__(self, pid: int) -> None:
-        self.names: set[str] = set()
+        self.seen: set[tuple[str, str]] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(pid,))
         self._thread.start()
 
     def _run(self, pid: int) -> None:
         while not self._stop.wait(0.001):
-            self.names |= {name for name, niceness in _niceness(pid).items() if niceness > 0}
+            self.seen |= {(name, priority) for name, priority in _priorities(pid).items() if priority != NORMAL}
 
-    def stop(self) -> set[str]:
+    def stop(self) -> set[tuple[str, str]]:
         self._stop.set()
         self._thread.join()
-        return self.names
+        return self.seen
 
 
 def test_nobody_gives_way_before_the_ports_are_open(
@@ -69,7 +98,7 @@ def test_loading_gives_way_and_what_serves_does_not(
     flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
     server = launch(*flags).wait_until_ready()
     pid = server.process.pid
-    assert set(_niceness(pid).values()) == {0}, "nobody had to give way to the first version"
+    assert set(_priorities(pid).values()) == {NORMAL}, "nobody had to give way to the first version"
     watch = _Watch(pid)
     try:
         # Measured anew, on all cores too, and so loaded with a pool of its own.
@@ -79,7 +108,76 @@ def test_loading_gives_way_and_what_serves_does_not(
         server.wait_for_states("m", {3: AVAILABLE, 2: END, 1: END})
     finally:
         gave_way = watch.stop()
-    assert "tfs-behind" in gave_way
-    assert "tfs-measure" in gave_way
-    assert set(_niceness(pid).values()) == {0}, "what was started for the version runs as fast as it can"
+    assert {name for name, _ in gave_way} == {"tfs-behind", "tfs-measure"}
+    assert set(_priorities(pid).values()) == {NORMAL}, "what was started for the version runs as fast as it can"
     assert server.predict("m", 3.5) == (3, 3.5)
+
+
+def test_where_no_core_is_idle_a_load_is_only_nice(
+    models: Models, tmp_path: Path, launch: Callable[..., RunningServer]
+) -> None:
+    publish(models.half_plus_two, tmp_path / "m", 1)
+    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
+    server = launch(*flags).wait_until_ready()
+    watch = _Watch(server.process.pid)
+    try:
+        with _busy_cores():
+            time.sleep(0.2)  # until all of them have begun
+            publish(models.wide, tmp_path / "m", 2)
+            server.wait_for_states("m", {2: AVAILABLE, 1: END})
+    finally:
+        gave_way = watch.stop()
+    assert ("tfs-behind", NICE) in gave_way
+    assert ("tfs-behind", IDLE) not in gave_way
+
+
+@needs_idle_time
+def test_a_thread_that_finds_no_idle_time_any_more_is_only_nice() -> None:
+    started, enough = threading.Event(), threading.Event()
+
+    def work() -> None:
+        started.set()
+        while not enough.is_set():
+            hashlib.sha256(bytes(50_000_000))  # lets other threads of Python run
+
+    def give_way_and_work() -> None:
+        while os.sched_getscheduler(threading.get_native_id()) != os.SCHED_IDLE:
+            give_way()
+        work()
+
+    thread = threading.Thread(target=give_way_and_work)
+    thread.start()
+    try:
+        assert started.wait(60)
+        assert thread.native_id is not None
+        with _busy_cores():
+            deadline = time.monotonic() + 60
+            while os.sched_getscheduler(thread.native_id) == os.SCHED_IDLE and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert os.sched_getscheduler(thread.native_id) == os.SCHED_OTHER
+            assert os.getpriority(os.PRIO_PROCESS, thread.native_id) == 10
+    finally:
+        enough.set()
+        thread.join()
+
+
+@needs_idle_time
+def test_where_cores_are_idle_a_load_takes_only_that(
+    models: Models, tmp_path: Path, launch: Callable[..., RunningServer]
+) -> None:
+    publish(models.half_plus_two, tmp_path / "m", 1)
+    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
+    server = launch(*flags).wait_until_ready()
+    watch = _Watch(server.process.pid)
+    version = 1
+    try:
+        # Other processes of the machine may be in the way of the first ones.
+        while ("tfs-behind", IDLE) not in watch.seen and version < 20:
+            version += 1
+            publish(models.half_plus_two, tmp_path / "m", version)
+            server.wait_for_states(
+                "m", {number: AVAILABLE if number == version else END for number in range(1, version + 1)}
+            )
+    finally:
+        gave_way = watch.stop()
+    assert ("tfs-behind", IDLE) in gave_way

@@ -14,7 +14,7 @@ use crate::access_log::AccessLog;
 use crate::batching::{self, BatchThreads};
 use crate::error::{Code, Error, Result};
 use crate::execution_plan::{ExampleRequest, Planner};
-use crate::giving_way::behind_others;
+use crate::giving_way::{GiveWay, behind_others};
 use crate::health::HealthTable;
 use crate::listen_options::ListenOptions;
 use crate::listeners::{Listeners, runtime_error};
@@ -32,6 +32,15 @@ use crate::serving::Shared;
 use crate::tensorflow::{self, Device, Session, SessionOptions};
 
 pub use load::LoadRequest;
+
+/// What the engine asks of the control plane.
+pub struct ControlPlane {
+    pub report: Report,
+    /// Without it no execution plans are measured.
+    pub example: Option<ExampleRequest>,
+    /// Without it nothing gives way to requests.
+    pub give_way: Option<GiveWay>,
+}
 
 /// The threads that run batches.
 pub struct BatchPool<'a> {
@@ -56,6 +65,8 @@ pub struct Engine {
     metrics: Arc<Metrics>,
     request_logs: RequestLogs,
     report: Report,
+    /// None if nothing gives way to requests.
+    give_way: Option<GiveWay>,
 }
 
 impl Engine {
@@ -65,13 +76,13 @@ impl Engine {
         session_options: SessionOptions,
         run_threads: usize,
         batch_pool: Option<BatchPool>,
-        report: Report,
-        example: Option<ExampleRequest>,
+        control: ControlPlane,
     ) -> Result<Engine> {
         tensorflow::open(library)?;
         let devices = Session::empty(&session_options)?.devices()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // Where an accelerator computes, the threads of the CPU decide little, and memory is short.
+        let ControlPlane { report, example, give_way } = control;
         let example = example.filter(|_| devices.iter().all(|device| device.kind == "CPU"));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("tfs-io")
@@ -97,6 +108,7 @@ impl Engine {
             health,
             request_logs: RequestLogs::new(&metrics, Arc::clone(&report)),
             report,
+            give_way,
             metrics,
         })
     }
@@ -153,14 +165,18 @@ impl Engine {
         }
     }
 
-    /// Whether requests may be under way while a version is loaded or freed.
-    fn serves(&self) -> bool {
-        lock(&self.listeners).is_some() && !lock(&self.servables).is_empty()
+    /// How threads that load or free a version give way, if requests may be under way meanwhile.
+    fn way_to_give(&self) -> Option<&GiveWay> {
+        let serves = || lock(&self.listeners).is_some() && !lock(&self.servables).is_empty();
+        self.give_way.as_ref().filter(|_| serves())
     }
 
     /// Do a version's work, which starts no threads that stay, without taking time from requests.
     fn beside_requests<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        if self.serves() { behind_others(work) } else { work() }
+        match self.way_to_give() {
+            Some(give_way) => behind_others(give_way, work),
+            None => work(),
+        }
     }
 
     /// Open the ports.

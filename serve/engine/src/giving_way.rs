@@ -1,24 +1,17 @@
 //! Threads that let others run first: a version that is loaded should cost those that serve nothing but idle time.
 
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::thread;
 
 use crate::error::{Code, Error, Result};
 
-/// A tenth of the time of a thread that answers requests where both want the same core, and all of a core that is idle.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
-
-/// Let other threads run before this one and those that it starts, for good: not everybody may take niceness back.
-pub fn give_way() {
-    // Linux keeps it for each thread (setpriority(2), "C library/kernel differences"). Other systems would mean the whole
-    // process. Nobody is denied it, and if somebody is, this thread runs as all others do.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, NICENESS);
-}
+/// Has the control plane make the calling thread, and those that it will start, give way to all others for good: not
+/// everybody may take that back.
+pub type GiveWay = Arc<dyn Fn() + Send + Sync>;
 
 /// Do `work` on a thread that gives way, and wait for it. It must start no threads that others use.
-pub fn behind_others<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub fn behind_others<T: Send>(give_way: &GiveWay, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| {
         let give_way_and_work = || {
             give_way();
@@ -34,14 +27,17 @@ pub fn behind_others<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
 
     #[test]
     fn the_result_comes_back_and_a_panic_too() {
+        let give_way: GiveWay = Arc::new(|| {});
         let name = || thread::current().name().map(str::to_owned);
-        assert_eq!(behind_others(|| Ok(name())).expect("started").as_deref(), Some("tfs-behind"));
-        assert_eq!(behind_others::<()>(|| Err(Error::invalid("no"))).expect_err("failed").message, "no");
-        let panicked = std::panic::catch_unwind(|| behind_others::<()>(|| panic!("on purpose")));
-        assert!(panicked.is_err());
+        assert_eq!(behind_others(&give_way, || Ok(name())).expect("started").as_deref(), Some("tfs-behind"));
+        assert_eq!(behind_others::<()>(&give_way, || Err(Error::invalid("no"))).expect_err("failed").message, "no");
+        let panics = || behind_others::<()>(&give_way, || panic!("on purpose"));
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
     }
 }

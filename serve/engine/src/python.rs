@@ -1,5 +1,7 @@
 //! The classes that Python sees; `_engine.pyi` describes them.
 
+mod settings;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +12,12 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::batching::BatchingOptions;
-use crate::engine::{self, BatchPool, LoadRequest};
+use crate::engine::{self, BatchPool, ControlPlane, LoadRequest};
 use crate::error::{Code, Error};
 use crate::execution_plan::ExampleRequest;
+use crate::giving_way::GiveWay;
 use crate::grpc::reflection::Descriptors;
-use crate::listen_options::{Answering, Http2, ListenOptions, Tls};
+use crate::listen_options::{Answering, ListenOptions, Tls};
 use crate::load_loop::Load;
 use crate::messages::{ModelVersionStatus, StatusProto};
 use crate::python_executor::{Gate, PythonExecutor};
@@ -23,6 +25,7 @@ use crate::reload::ReloadConfig;
 use crate::report::{self, Report};
 use crate::request_log;
 use crate::tensorflow::{self, SessionOptions};
+use settings::{batching_options, http2_of};
 
 /// By the name of a code: how many failed with it, and the first one's message.
 type Failures = HashMap<&'static str, (u64, String)>;
@@ -76,7 +79,7 @@ impl Engine {
     #[new]
     #[pyo3(signature = (*, tensorflow_library, op_libraries = Vec::new(), session_config = Vec::new(),
                         in_caller_thread = true, run_threads = 0, batch_threads = 0,
-                        batch_pool_name = "batch_threads", log = None, example_request = None))]
+                        batch_pool_name = "batch_threads", log = None, example_request = None, give_way = None))]
     #[allow(clippy::too_many_arguments)] // keyword arguments in Python
     fn new(
         py: Python<'_>,
@@ -89,16 +92,19 @@ impl Engine {
         batch_pool_name: &str,
         log: Option<Py<PyAny>>,
         example_request: Option<Py<PyAny>>,
+        give_way: Option<Py<PyAny>>,
     ) -> PyResult<Engine> {
         let options = SessionOptions { config: session_config, in_caller_thread };
         let pool = (batch_threads > 0).then_some(BatchPool { threads: batch_threads, name: batch_pool_name });
-        let report = log.map_or_else(report::to_stderr, to_python);
-        let example = example_request.map(|callback| -> ExampleRequest {
-            Arc::new(move |name, signature| make_example(&callback, name, signature))
-        });
-        let engine = py.detach(|| {
-            engine::Engine::new(&tensorflow_library, op_libraries, options, run_threads, pool, report, example)
-        })?;
+        let control = ControlPlane {
+            report: log.map_or_else(report::to_stderr, to_python),
+            example: example_request.map(|callback| -> ExampleRequest {
+                Arc::new(move |name, signature| make_example(&callback, name, signature))
+            }),
+            give_way: give_way.map(to_give_way),
+        };
+        let engine =
+            py.detach(|| engine::Engine::new(&tensorflow_library, op_libraries, options, run_threads, pool, control))?;
         Ok(Engine { engine, gate: Arc::default() })
     }
 
@@ -273,29 +279,19 @@ fn to_python(callback: Py<PyAny>) -> Report {
     })
 }
 
+/// A thread that cannot give way runs as all others do.
+fn to_give_way(callback: Py<PyAny>) -> GiveWay {
+    Arc::new(move || {
+        let _ = Python::try_attach(|py| callback.call0(py).map(drop));
+    })
+}
+
 /// Ask the control plane; an exception that leaves it is its mistake, not the client's.
 fn call(callback: &Py<PyAny>, request: &[u8]) -> (i32, String) {
     Python::attach(|py| {
         let answer = callback.call1(py, (PyBytes::new(py, request),)).and_then(|answer| answer.extract(py));
         answer.unwrap_or_else(|error| (Code::Internal as i32, error.to_string()))
     })
-}
-
-fn http2_of(settings: &HashMap<String, u32>) -> Result<Http2, Error> {
-    let mut http2 = Http2::default();
-    for (name, number) in settings {
-        let duration = Some(Duration::from_millis(u64::from(*number)));
-        match name.as_str() {
-            "keepalive_time_ms" => http2.keepalive_time = duration,
-            "keepalive_timeout_ms" => http2.keepalive_timeout = duration,
-            "max_connection_age_ms" => http2.max_connection_age = duration,
-            "max_connection_age_grace_ms" => http2.max_connection_age_grace = duration,
-            "max_concurrent_streams" => http2.max_concurrent_streams = Some(*number),
-            "max_receive_message_bytes" => {}
-            _ => return Err(Error::invalid(format!("http2 has no setting {name}"))),
-        }
-    }
-    Ok(http2)
 }
 
 fn load_descriptors(callback: &Py<PyAny>) -> Result<Vec<u8>, Error> {
@@ -306,23 +302,4 @@ fn load_descriptors(callback: &Py<PyAny>) -> Result<Vec<u8>, Error> {
 fn make_example(callback: &Py<PyAny>, name: &str, signature: &[u8]) -> Result<Vec<u8>, Error> {
     Python::attach(|py| callback.call1(py, (name, PyBytes::new(py, signature))).and_then(|request| request.extract(py)))
         .map_err(|error| Error::invalid(error.to_string()))
-}
-
-/// Keys that are left out have upstream's values.
-fn batching_options(given: HashMap<String, Bound<'_, PyAny>>) -> PyResult<BatchingOptions> {
-    let mut options = BatchingOptions::default();
-    for (key, value) in given {
-        match key.as_str() {
-            "max_batch_size" => options.max_batch_size = value.extract()?,
-            "batch_timeout_micros" => options.batch_timeout_micros = value.extract()?,
-            "max_enqueued_batches" => options.max_enqueued_batches = value.extract()?,
-            "enable_large_batch_splitting" => options.enable_large_batch_splitting = value.extract()?,
-            "max_execution_batch_size" => options.max_execution_batch_size = Some(value.extract()?),
-            "allowed_batch_sizes" => options.allowed_batch_sizes = value.extract()?,
-            "pad_variable_length_inputs" => options.pad_variable_length_inputs = value.extract()?,
-            "adaptive" => options.adaptive = value.extract()?,
-            _ => return Err(Error::invalid(format!("{key} is no batching parameter of a version")).into()),
-        }
-    }
-    Ok(options)
 }

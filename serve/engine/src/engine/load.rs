@@ -84,8 +84,8 @@ impl Engine {
             return (servable, Some(Decision::told(ExecutionPlan::of(&self.session_options))));
         };
         let warms_up = request.warmup_iterations.is_some();
-        let beside_requests = self.serves();
-        let subject = Subject { servable, since, directory: request.path, warms_up, beside_requests, facts };
+        let give_way = self.way_to_give();
+        let subject = Subject { servable, since, directory: request.path, warms_up, give_way, facts };
         let (servable, decision) = planner.decide(subject, |options| {
             // Not beside requests: it starts the threads of its own inter-op pool.
             Ok(Arc::new(self.new_servable(request, self.load_session(request, options)?.0)?))

@@ -8,7 +8,7 @@
 use std::sync::{Arc, mpsc};
 
 use crate::error::{Code, Error, Result};
-use crate::giving_way::give_way;
+use crate::giving_way::GiveWay;
 use crate::scheduling::guarded;
 
 type Task = Box<dyn FnOnce() + Send>;
@@ -19,14 +19,13 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// Start `count` threads, which give way to all others if `beside_requests`.
-    pub fn start(count: usize, beside_requests: bool) -> Result<Crew> {
+    /// Start `count` threads, which give way to all others if they are told how.
+    pub fn start(count: usize, give_way: Option<&GiveWay>) -> Result<Crew> {
         let start_one = |_| {
             let (sender, tasks) = mpsc::channel::<Task>();
+            let give_way = give_way.cloned();
             let work = move || {
-                if beside_requests {
-                    give_way();
-                }
+                give_way.inspect(|give_way| give_way());
                 tasks.into_iter().for_each(|task| task());
             };
             std::thread::Builder::new().name("tfs-measure".to_owned()).spawn(work).map(|_| sender)
@@ -75,7 +74,7 @@ mod tests {
 
     #[test]
     fn all_threads_work_at_the_same_time_and_always_the_same_ones() {
-        let crew = Crew::start(3, false).expect("threads start");
+        let crew = Crew::start(3, None).expect("threads start");
         let barrier = Arc::new(Barrier::new(3));
         let ids = || -> HashSet<_> {
             let barrier = Arc::clone(&barrier);
@@ -94,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_failure_or_a_panic_is_returned_and_ends_no_thread() {
-        let crew = Crew::start(2, true).expect("threads start");
+        let crew = Crew::start(2, None).expect("threads start");
         let failed: Result<Vec<()>> = crew.together(|| Err(Error::invalid("no")));
         assert_eq!(failed.expect_err("failed").code, Code::InvalidArgument);
         let panicked: Result<()> = crew.alone(|| panic!("on purpose"));

@@ -12,6 +12,7 @@ use super::timing::{self, Contender, Figures};
 use super::trial::Trial;
 use super::{Decision, ExecutionPlan, Grounds};
 use crate::error::{Error, Result};
+use crate::giving_way::GiveWay;
 use crate::report::{Level, Report};
 use crate::servable::Servable;
 use crate::tensorflow::SessionOptions;
@@ -38,8 +39,8 @@ pub struct Subject<'a> {
     pub directory: &'a Path,
     /// Whether its warm-up records are to be replayed.
     pub warms_up: bool,
-    /// Whether others are served meanwhile.
-    pub beside_requests: bool,
+    /// How threads give way, if others are served meanwhile.
+    pub give_way: Option<&'a GiveWay>,
     pub facts: Facts,
 }
 
@@ -136,7 +137,7 @@ impl Planner {
         let inputs = Inputs::find(&subject.servable, records, &subject.facts.read_only, &self.example)?;
         let own = ExecutionPlan::of(&self.options);
         let try_out = || {
-            let crew = Crew::start(self.cores, subject.beside_requests)?;
+            let crew = Crew::start(self.cores, subject.give_way)?;
             Trial::of(Arc::clone(&subject.servable), &inputs, own, crew)
         };
         let (outline, bytes) = (subject.facts.outline, bytes_on_disk(subject.directory));
@@ -169,7 +170,7 @@ impl Planner {
         let mut trials = vec![trial];
         if trials[0].gains_by_several_cores()? && may_be_loaded_again(subject) {
             let wide = ExecutionPlan::with_intra_op(&self.options, self.cores);
-            let crew = Crew::start(self.cores, subject.beside_requests)?;
+            let crew = Crew::start(self.cores, subject.give_way)?;
             trials.push(Trial::of(load_again(&wide)?, inputs, ExecutionPlan::of(&wide), crew)?);
         }
         let (chosen, figures) = self.compare(&trials)?;

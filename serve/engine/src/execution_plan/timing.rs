@@ -161,7 +161,7 @@ mod tests {
 
     /// Compare passes that take so many milliseconds, on `callers` threads.
     fn compare_pauses(pauses: &[u64], runs: usize, callers: usize, budget: Duration) -> Vec<Figures> {
-        let crew = Crew::start(callers, false).expect("threads start");
+        let crew = Crew::start(callers, None).expect("threads start");
         let pass = |pause| -> Pass {
             Arc::new(move || {
                 std::thread::sleep(Duration::from_millis(pause));
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_run_that_fails_ends_it() {
-        let crew = Crew::start(2, false).expect("threads start");
+        let crew = Crew::start(2, None).expect("threads start");
         let fails = Contender { crew: &crew, pass: Arc::new(|| Err(Error::invalid("no"))) };
         assert!(compare(&[fails], 1, Duration::from_secs(60)).is_err());
     }
