@@ -125,12 +125,13 @@ The client of the open loop (ghz) takes 0.12 ms of processor time for a request 
 h2load's peak, the offered load was 90% of what both together could do, nothing was left to load a version with, and
 up to 8% of a round's requests were refused with RESOURCE_EXHAUSTED, since 4,096 waited.
 
-A version is loaded by threads that take idle time only, as long as there is some, and else have niceness 10. With neither,
-at the same load, a request for deepfm_ids took 20.8 ms (median) while a version was exchanged and one for encoder_tokens
-143 ms. Niceness alone leaves run threads waiting for the thread that loads, by `/proc/PID/task/*/schedstat` up to half of
-a core's time although their share is ten times as large: who wakes up does not take a nice thread's place at once. At half
-of the peak, in six runs each in turn, p99 during the exchange was 1.9 times the steady one (0.9 to 2.7, median) with idle
-time only and 3.4 times (1.2 to 9.4) with niceness 10; niceness 19 and shorter slices (`sched_setattr`) changed little.""",
+A version is loaded by threads that take idle time only, as long as there is some, and else have niceness 10. With
+neither, at the same load, a request for deepfm_ids took 20.8 ms (median) while a version was exchanged and one for
+encoder_tokens 143 ms. Niceness alone leaves run threads waiting for the thread that loads, by
+`/proc/PID/task/*/schedstat` up to half of a core's time although their share is ten times as large: who wakes up does
+not take a nice thread's place at once. At half of the peak, in six runs each in turn, p99 during the exchange was 1.9
+times the steady one (0.9 to 2.7, median) with idle time only and 3.4 times (1.2 to 9.4) with niceness 10; niceness 19
+and shorter slices (`sched_setattr`) changed little.""",
     _targets,
     _details,
     tools=("ghz",),

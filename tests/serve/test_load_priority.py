@@ -108,7 +108,7 @@ def test_loading_gives_way_and_what_serves_does_not(
         server.wait_for_states("m", {3: AVAILABLE, 2: END, 1: END})
     finally:
         gave_way = watch.stop()
-    assert {name for name, _ in gave_way} == {"tfs-behind", "tfs-measure"}
+    assert {"tfs-behind", "tfs-measure"} <= {name for name, _ in gave_way}
     assert set(_priorities(pid).values()) == {NORMAL}, "what was started for the version runs as fast as it can"
     assert server.predict("m", 3.5) == (3, 3.5)
 
