@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keep
 IDLE, NICE, NORMAL = "takes idle time", "nice", "normal"
 
 
-def _priorities(pid: int) -> dict[str, str]:
-    """Return how each thread of a process is scheduled, by name."""
-    threads = {}
+def _priorities(pid: int) -> list[tuple[str, str]]:
+    """Return the name of each thread of a process, which others may have too, and how it is scheduled."""
+    threads = []
     for thread in Path(f"/proc/{pid}/task").iterdir():
         try:
             name, text = (thread / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
@@ -34,7 +34,7 @@ def _priorities(pid: int) -> dict[str, str]:
             continue  # it has ended
         fields = text.split()  # from the third on, as proc_pid_stat(5) counts them
         niceness, policy = int(fields[19 - 3]), int(fields[41 - 3])
-        threads[name] = IDLE if policy == os.SCHED_IDLE else NICE if niceness > 0 else NORMAL
+        threads.append((name, IDLE if policy == os.SCHED_IDLE else NICE if niceness > 0 else NORMAL))
     return threads
 
 
@@ -63,7 +63,7 @@ class _Watch:
 
     def _run(self, pid: int) -> None:
         while not self._stop.wait(0.001):
-            self.seen |= {(name, priority) for name, priority in _priorities(pid).items() if priority != NORMAL}
+            self.seen |= {thread for thread in _priorities(pid) if thread[1] != NORMAL}
 
     def stop(self) -> set[tuple[str, str]]:
         self._stop.set()
@@ -98,7 +98,7 @@ def test_loading_gives_way_and_what_serves_does_not(
     flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
     server = launch(*flags).wait_until_ready()
     pid = server.process.pid
-    assert set(_priorities(pid).values()) == {NORMAL}, "nobody had to give way to the first version"
+    assert {priority for _, priority in _priorities(pid)} == {NORMAL}, "nobody had to give way to the first version"
     watch = _Watch(pid)
     try:
         # Measured anew, on all cores too, and so loaded with a pool of its own.
@@ -109,7 +109,9 @@ def test_loading_gives_way_and_what_serves_does_not(
     finally:
         gave_way = watch.stop()
     assert {"tfs-behind", "tfs-measure"} <= {name for name, _ in gave_way}
-    assert set(_priorities(pid).values()) == {NORMAL}, "what was started for the version runs as fast as it can"
+    assert {priority for _, priority in _priorities(pid)} == {NORMAL}, (
+        "what was started for the version runs as fast as it can"
+    )
     assert server.predict("m", 3.5) == (3, 3.5)
 
 

@@ -282,7 +282,7 @@ fn to_python(callback: Py<PyAny>) -> Report {
 /// A thread that cannot give way runs as all others do.
 fn to_give_way(callback: Py<PyAny>) -> GiveWay {
     Arc::new(move || {
-        let _ = Python::try_attach(|py| callback.call0(py).map(drop));
+        let _ = Python::try_attach(|py| callback.call0(py).map_err(|error| error.write_unraisable(py, None)).map(drop));
     })
 }
 
