@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -16,25 +17,29 @@ _STARVED_SHARE = 0.03
 _SAMPLE_SECONDS, _WATCH_SECONDS = 0.1, 1.0
 
 
-def give_way() -> None:
-    """Let other threads run before the calling one, and those that it will start, for good.
+def give_way(threads: Sequence[int]) -> None:
+    """Let other threads run before these, and before those that they will start, for good.
 
-    Where cores are idle it takes nothing but their idle time (`SCHED_IDLE`): whatever wakes up takes its place at once.
+    Where cores are idle they take nothing but idle time (`SCHED_IDLE`): whatever wakes up takes their place at once.
     That is not so with niceness alone, and a request is answered by threads that wake each other. Where there is no
-    idle time, or none any more, that could mean for ever; then it is nice, and gets a tenth of a core. Who may not
+    idle time, or none any more, that could mean for ever; then they are nice, and get a tenth of a core. Who may not
     leave `SCHED_IDLE` again (sched(7): without CAP_SYS_NICE or an RLIMIT_NICE of 10) is nice from the beginning.
 
-    Only Linux keeps these for each thread; elsewhere the thread runs as all others do.
+    Only Linux keeps these for each thread; elsewhere threads run as all others do.
+
+    Args:
+        threads: native ids of threads of this process, not the calling one: it would hold Python's lock for as long as
+            it waits for idle time.
     """
     if sys.platform != "linux":
         return
-    thread = threading.get_native_id()
     with suppress(OSError):
-        if _idle_share() >= _IDLE_SHARE and may_come_back():
-            # Started before: threads inherit the priority of the one that starts them.
-            threading.Thread(target=_rescue, args=(thread,), daemon=True).start()
-            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
+        takes_idle_time = _idle_share() >= _IDLE_SHARE and may_come_back()
+        for thread in threads:
+            os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
+            if takes_idle_time:
+                os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+                threading.Thread(target=_rescue, args=(thread,), daemon=True).start()
 
 
 def _rescue(thread: int) -> None:

@@ -281,8 +281,8 @@ fn to_python(callback: Py<PyAny>) -> Report {
 
 /// A thread that cannot give way runs as all others do.
 fn to_give_way(callback: Py<PyAny>) -> GiveWay {
-    Arc::new(move || {
-        let _ = Python::try_attach(|py| callback.call0(py).map_err(|error| error.write_unraisable(py, None)).map(drop));
+    Arc::new(move |threads| {
+        Python::try_attach(|py| callback.call1(py, (threads,)).map_err(|error| error.write_unraisable(py, None)).ok());
     })
 }
 

@@ -8,7 +8,7 @@
 use std::sync::{Arc, mpsc};
 
 use crate::error::{Code, Error, Result};
-use crate::giving_way::GiveWay;
+use crate::giving_way::{GiveWay, this_thread};
 use crate::scheduling::guarded;
 
 type Task = Box<dyn FnOnce() + Send>;
@@ -23,17 +23,17 @@ impl Crew {
     pub fn start(count: usize, give_way: Option<&GiveWay>) -> Result<Crew> {
         let start_one = |_| {
             let (sender, tasks) = mpsc::channel::<Task>();
-            let give_way = give_way.cloned();
-            let work = move || {
-                give_way.inspect(|give_way| give_way());
-                tasks.into_iter().for_each(|task| task());
-            };
+            let work = move || tasks.into_iter().for_each(|task| task());
             std::thread::Builder::new().name("tfs-measure".to_owned()).spawn(work).map(|_| sender)
         };
         let threads = (0..count).map(start_one).collect::<std::io::Result<_>>().map_err(|error| {
             Error::new(Code::ResourceExhausted, format!("cannot start a thread to measure with: {error}"))
         })?;
-        Ok(Crew { threads })
+        let crew = Crew { threads };
+        if let Some(give_way) = give_way {
+            give_way(&crew.together(|| Ok(this_thread()))?);
+        }
+        Ok(crew)
     }
 
     /// Do `work` on all threads at the same time, and wait for all of them.
