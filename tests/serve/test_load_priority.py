@@ -52,23 +52,31 @@ def _busy_cores() -> Iterator[None]:
             process.wait()
 
 
-class _Watch:
-    """Collects the names of threads that give way, and how."""
+@contextmanager
+def _watching(server: RunningServer) -> Iterator[set[tuple[str, str]]]:
+    """Collect the names of the server's threads that give way, and how."""
+    seen: set[tuple[str, str]] = set()
+    stop = threading.Event()
 
-    def __init__(self, pid: int) -> None:
-        self.seen: set[tuple[str, str]] = set()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(pid,))
-        self._thread.start()
+    def watch() -> None:
+        while not stop.wait(0.001):
+            seen.update(thread for thread in _priorities(server.process.pid) if thread[1] != NORMAL)
 
-    def _run(self, pid: int) -> None:
-        while not self._stop.wait(0.001):
-            self.seen |= {thread for thread in _priorities(pid) if thread[1] != NORMAL}
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
 
-    def stop(self) -> set[tuple[str, str]]:
-        self._stop.set()
-        self._thread.join()
-        return self.seen
+
+@pytest.fixture
+def server(models: Models, tmp_path: Path, launch: Callable[..., RunningServer]) -> RunningServer:
+    """A server that has version 1 of model m, and takes up others from `tmp_path / "m"`."""
+    publish(models.wide, tmp_path / "m", 1)
+    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
+    return launch(*flags).wait_until_ready()
 
 
 def test_nobody_gives_way_before_the_ports_are_open(
@@ -82,55 +90,34 @@ def test_nobody_gives_way_before_the_ports_are_open(
     config = tmp_path / "models.config"
     config.write_text(f"model_config_list {{ {' '.join(entries)} }}")
     server = launch(f"--model_config_file={config}")
-    watch = _Watch(server.process.pid)
-    try:
+    with _watching(server) as gave_way:
         server.wait_until_ready()
-    finally:
-        gave_way = watch.stop()
     assert gave_way == set()
     assert server.predict("l", 3.5) == (1, 3.5)
 
 
-def test_loading_gives_way_and_what_serves_does_not(
-    models: Models, tmp_path: Path, launch: Callable[..., RunningServer]
-) -> None:
-    publish(models.wide, tmp_path / "m", 1)
-    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
-    server = launch(*flags).wait_until_ready()
-    pid = server.process.pid
-    assert {priority for _, priority in _priorities(pid)} == {NORMAL}, "nobody had to give way to the first version"
-    watch = _Watch(pid)
-    try:
+def test_loading_gives_way_and_what_serves_does_not(server: RunningServer, models: Models, tmp_path: Path) -> None:
+    def priorities() -> set[str]:
+        return {priority for _, priority in _priorities(server.process.pid)}
+
+    assert priorities() == {NORMAL}, "nobody had to give way to the first version"
+    with _watching(server) as gave_way:
         # Measured anew, on all cores too, and so loaded with a pool of its own.
         publish(models.layers, tmp_path / "m", 2)
         server.wait_for_states("m", {2: AVAILABLE, 1: END})
         publish(models.wide, tmp_path / "m", 3)
         server.wait_for_states("m", {3: AVAILABLE, 2: END, 1: END})
-    finally:
-        gave_way = watch.stop()
     assert {"tfs-behind", "tfs-measure"} <= {name for name, _ in gave_way}
-    assert {priority for _, priority in _priorities(pid)} == {NORMAL}, (
-        "what was started for the version runs as fast as it can"
-    )
+    assert priorities() == {NORMAL}, "what was started for the version runs as fast as it can"
     assert server.predict("m", 3.5) == (3, 3.5)
 
 
-def test_where_no_core_is_idle_a_load_is_only_nice(
-    models: Models, tmp_path: Path, launch: Callable[..., RunningServer]
-) -> None:
-    publish(models.half_plus_two, tmp_path / "m", 1)
-    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
-    server = launch(*flags).wait_until_ready()
-    watch = _Watch(server.process.pid)
-    try:
-        with _busy_cores():
-            time.sleep(0.2)  # until all of them have begun
-            publish(models.wide, tmp_path / "m", 2)
-            server.wait_for_states("m", {2: AVAILABLE, 1: END})
-    finally:
-        gave_way = watch.stop()
-    assert ("tfs-behind", NICE) in gave_way
-    assert ("tfs-behind", IDLE) not in gave_way
+def test_where_no_core_is_idle_a_load_is_only_nice(server: RunningServer, models: Models, tmp_path: Path) -> None:
+    with _watching(server) as gave_way, _busy_cores():
+        time.sleep(0.2)  # until all of them have begun
+        publish(models.half_plus_two, tmp_path / "m", 2)
+        server.wait_for_states("m", {2: AVAILABLE, 1: END})
+    assert {how for name, how in gave_way if name == "tfs-behind"} == {NICE}
 
 
 @needs_idle_time
@@ -163,22 +150,12 @@ def test_a_thread_that_finds_no_idle_time_any_more_is_only_nice() -> None:
 
 
 @needs_idle_time
-def test_where_cores_are_idle_a_load_takes_only_that(
-    models: Models, tmp_path: Path, launch: Callable[..., RunningServer]
-) -> None:
-    publish(models.half_plus_two, tmp_path / "m", 1)
-    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
-    server = launch(*flags).wait_until_ready()
-    watch = _Watch(server.process.pid)
-    version = 1
-    try:
+def test_where_cores_are_idle_a_load_takes_only_that(server: RunningServer, models: Models, tmp_path: Path) -> None:
+    states = {1: AVAILABLE}
+    with _watching(server) as gave_way:
         # Other processes of the machine may be in the way of the first ones.
-        while ("tfs-behind", IDLE) not in watch.seen and version < 20:
-            version += 1
-            publish(models.half_plus_two, tmp_path / "m", version)
-            server.wait_for_states(
-                "m", {number: AVAILABLE if number == version else END for number in range(1, version + 1)}
-            )
-    finally:
-        gave_way = watch.stop()
+        while ("tfs-behind", IDLE) not in gave_way and len(states) < 20:
+            states = dict.fromkeys(states, END) | {len(states) + 1: AVAILABLE}
+            publish(models.half_plus_two, tmp_path / "m", len(states))
+            server.wait_for_states("m", states)
     assert ("tfs-behind", IDLE) in gave_way
