@@ -86,7 +86,7 @@ class Engine:
             the serialized `SignatureDef` of a signature: a serialized `PredictRequest`. Needs
             `TF_OVERRIDE_GLOBAL_THREADPOOL=1` in the environment before the library is opened.
         give_way: called with the native ids of threads that are about to load or free a version while others are
-            served: makes them give way to those that answer requests.
+            served, and whether they may start threads that stay: makes them give way to those that answer requests.
     """
 
     def __new__(
@@ -101,7 +101,7 @@ class Engine:
         batch_pool_name: str = "batch_threads",
         log: Callable[[int, str], object] | None = None,
         example_request: Callable[[str, bytes], bytes] | None = None,
-        give_way: Callable[[Sequence[int]], None] | None = None,
+        give_way: Callable[[Sequence[int], bool], None] | None = None,
     ) -> Engine: ...
     @property
     def tensorflow_version(self) -> str:

@@ -9,74 +9,99 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-__all__ = ["give_way", "may_come_back"]
+__all__ = ["give_way", "may_take_back"]
 
-_NICENESS = 10
-_IDLE_SHARE = 0.1  # what a thread of that niceness gets where another one wants the same core
+_NICER = 10
+_IDLE_SHARE = 0.1  # what a thread that is so much nicer gets where another one wants the same core
 _STARVED_SHARE = 0.03
-_SAMPLE_SECONDS, _WATCH_SECONDS = 0.1, 1.0
+_SAMPLE_SECONDS, _LOOK_SECONDS, _STARVED_SECONDS = 0.1, 0.05, 1.0
+_THREADS = Path("/proc/self/task")
+
+_giving_way: set[int] = set()
 
 
-def give_way(threads: Sequence[int]) -> None:
-    """Let other threads run before these, and before those that they will start, for good.
+def give_way(threads: Sequence[int], starts_threads: bool) -> None:
+    """Let other threads run before these, for as long as they live.
 
     Where cores are idle they take nothing but idle time (`SCHED_IDLE`): whatever wakes up takes their place at once.
     That is not so with niceness alone, and a request is answered by threads that wake each other. Where there is no
-    idle time, or none any more, that could mean for ever; then they are nice, and get a tenth of a core. Who may not
-    leave `SCHED_IDLE` again (sched(7): without CAP_SYS_NICE or an RLIMIT_NICE of 10) is nice from the beginning.
+    idle time, or none any more, that could mean for ever; then they are nice, and get a tenth of a core.
+
+    Threads inherit all this, and what starts during a load runs the version later: it is made as it was when they end.
+    Not everybody may do that (sched(7): it takes CAP_SYS_NICE or an RLIMIT_NICE of 20). Who may not has no thread give
+    way that `starts_threads`, and the others are nice only.
 
     Only Linux keeps these for each thread; elsewhere threads run as all others do.
 
     Args:
         threads: native ids of threads of this process, not the calling one: it would hold Python's lock for as long as
             it waits for idle time.
+        starts_threads: whether they may start threads that stay.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or _usual() + _NICER > 19 or (starts_threads and not may_take_back()):
         return
     with suppress(OSError):
-        takes_idle_time = _idle_share() >= _IDLE_SHARE and may_come_back()
+        takes_idle_time = may_take_back() and _idle_share() >= _IDLE_SHARE
         for thread in threads:
-            os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
+            _giving_way.add(thread)
+            os.setpriority(os.PRIO_PROCESS, thread, _usual() + _NICER)
             if takes_idle_time:
                 os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
-                threading.Thread(target=_rescue, args=(thread,), daemon=True).start()
+            threading.Thread(target=_look_after, args=(thread,), daemon=True).start()
 
 
-def _rescue(thread: int) -> None:
-    """Wait for the end of a thread that takes idle time; if it finds none, make it one that is only nice."""
+def _look_after(thread: int) -> None:
+    """Make a thread that finds no idle time only nice, and once it has ended, what it has started as it was."""
     with suppress(OSError):  # it has ended
-        _, used = _state_and_seconds(thread)
+        since, (_, used) = time.monotonic(), _state_and_seconds(thread)
         while True:
-            time.sleep(_WATCH_SECONDS)
-            before = used
-            state, used = _state_and_seconds(thread)
-            if state == "R" and used - before < _STARVED_SHARE * _WATCH_SECONDS:
+            time.sleep(_LOOK_SECONDS)
+            if time.monotonic() - since < _STARVED_SECONDS:
+                _state_and_seconds(thread)
+                continue
+            since, before, (state, used) = time.monotonic(), used, _state_and_seconds(thread)
+            if state == "R" and used - before < _STARVED_SHARE * _STARVED_SECONDS:
                 os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
-                return
+    _giving_way.discard(thread)
+    if may_take_back():
+        for other in map(int, os.listdir(_THREADS)):
+            with suppress(OSError):
+                if other not in _giving_way and os.getpriority(os.PRIO_PROCESS, other) == _usual() + _NICER:
+                    _make_usual(other)
 
 
 def _state_and_seconds(thread: int) -> tuple[str, float]:
     """Return whether a thread runs or wants to (R), or what else it does, and how long it has run."""
-    fields = Path(f"/proc/self/task/{thread}/stat").read_text().rsplit(")", 1)[1].split()  # see proc_pid_stat(5)
+    fields = (_THREADS / str(thread) / "stat").read_text().rsplit(")", 1)[1].split()  # see proc_pid_stat(5)
     return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@cache
-def may_come_back() -> bool:
-    """Whether a thread of this process may leave `SCHED_IDLE`: one that tries it may have to stay there."""
-    came_back: list[bool] = []
+def _usual() -> int:
+    """Return the niceness of threads that do not give way: the main thread's."""
+    return os.getpriority(os.PRIO_PROCESS, os.getpid())
 
-    def go_and_come_back() -> None:
+
+def _make_usual(thread: int) -> None:
+    os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+    os.setpriority(os.PRIO_PROCESS, thread, _usual())
+
+
+@cache
+def may_take_back() -> bool:
+    """Return whether a thread of this process may be made as it was: one that tries it may have to stay nice."""
+    taken_back: list[bool] = []
+
+    def give_way_and_take_back() -> None:
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-            came_back.append(True)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _usual() + _NICER)
+            _make_usual(threading.get_native_id())
+            taken_back.append(True)
 
-    thread = threading.Thread(target=go_and_come_back)
+    thread = threading.Thread(target=give_way_and_take_back)
     thread.start()
     thread.join()
-    return bool(came_back)
+    return bool(taken_back)
 
 
 def _idle_share() -> float:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,10 +14,10 @@ from pathlib import Path
 import pytest
 from running_server import AVAILABLE, END, Models, RunningServer, publish
 
-from tfs.serve.giving_way import give_way, may_come_back
+from tfs.serve.giving_way import give_way, may_take_back
 
 needs_idle_time = pytest.mark.skipif(
-    sys.platform == "linux" and not may_come_back(), reason="a thread may not leave SCHED_IDLE here (CAP_SYS_NICE)"
+    sys.platform == "linux" and not may_take_back(), reason="threads may not be made as they were here (CAP_SYS_NICE)"
 )
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps the niceness of each thread")
 
@@ -71,6 +72,14 @@ def _watching(server: RunningServer) -> Iterator[set[tuple[str, str]]]:
         thread.join()
 
 
+def _wait_until_all_are_normal(server: RunningServer) -> None:
+    """What has been started for a version must run as fast as it can; it is looked for now and then."""
+    deadline = time.monotonic() + 30
+    while slow := [thread for thread in _priorities(server.process.pid) if thread[1] != NORMAL]:
+        assert time.monotonic() < deadline, slow
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def server(models: Models, tmp_path: Path, launch: Callable[..., RunningServer]) -> RunningServer:
     """A server that has version 1 of model m, and takes up others from `tmp_path / "m"`."""
@@ -97,10 +106,7 @@ def test_nobody_gives_way_before_the_ports_are_open(
 
 
 def test_loading_gives_way_and_what_serves_does_not(server: RunningServer, models: Models, tmp_path: Path) -> None:
-    def priorities() -> set[str]:
-        return {priority for _, priority in _priorities(server.process.pid)}
-
-    assert priorities() == {NORMAL}, "nobody had to give way to the first version"
+    assert {priority for _, priority in _priorities(server.process.pid)} == {NORMAL}, "nothing to give way to"
     with _watching(server) as gave_way:
         # Measured anew, on all cores too, and so loaded with a pool of its own.
         publish(models.layers, tmp_path / "m", 2)
@@ -108,7 +114,7 @@ def test_loading_gives_way_and_what_serves_does_not(server: RunningServer, model
         publish(models.wide, tmp_path / "m", 3)
         server.wait_for_states("m", {3: AVAILABLE, 2: END, 1: END})
     assert {"tfs-behind", "tfs-measure"} <= {name for name, _ in gave_way}
-    assert priorities() == {NORMAL}, "what was started for the version runs as fast as it can"
+    _wait_until_all_are_normal(server)
     assert server.predict("m", 3.5) == (3, 3.5)
 
 
@@ -118,6 +124,7 @@ def test_where_no_core_is_idle_a_load_is_only_nice(server: RunningServer, models
         publish(models.half_plus_two, tmp_path / "m", 2)
         server.wait_for_states("m", {2: AVAILABLE, 1: END})
     assert {how for name, how in gave_way if name == "tfs-behind"} == {NICE}
+    _wait_until_all_are_normal(server)
 
 
 @needs_idle_time
@@ -135,7 +142,7 @@ def test_a_thread_that_finds_no_idle_time_any_more_is_only_nice() -> None:
         assert thread.native_id is not None
         deadline = time.monotonic() + 60
         while os.sched_getscheduler(thread.native_id) != os.SCHED_IDLE and time.monotonic() < deadline:
-            give_way([thread.native_id])  # again if something else kept the cores busy
+            give_way([thread.native_id], starts_threads=False)  # again if something else kept the cores busy
         begun.set()
         with _busy_cores():
             deadline = time.monotonic() + 60
@@ -159,3 +166,27 @@ def test_where_cores_are_idle_a_load_takes_only_that(server: RunningServer, mode
             publish(models.half_plus_two, tmp_path / "m", len(states))
             server.wait_for_states("m", states)
     assert ("tfs-behind", IDLE) in gave_way
+    _wait_until_all_are_normal(server)
+
+
+_UNPRIVILEGED = """
+import os, threading
+from tfs.serve.giving_way import give_way, may_take_back
+
+assert not may_take_back()
+ended = threading.Event()
+threads = [threading.Thread(target=ended.wait) for _ in range(2)]
+for starts_threads, thread in enumerate(threads):
+    thread.start()
+    give_way([thread.native_id], bool(starts_threads))
+    print(os.sched_getscheduler(thread.native_id), os.getpriority(os.PRIO_PROCESS, thread.native_id))
+ended.set()
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv, which drops capabilities, is not installed")
+@pytest.mark.skipif(sys.platform == "linux" and os.getuid() != 0, reason="only root has capabilities to drop")
+def test_who_may_not_take_it_back_leaves_nothing_nice_behind() -> None:
+    command = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice", sys.executable, "-c", _UNPRIVILEGED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == (f"{os.SCHED_OTHER} 10\n{os.SCHED_OTHER} 0\n", "")

@@ -14,7 +14,7 @@ use crate::access_log::AccessLog;
 use crate::batching::{self, BatchThreads};
 use crate::error::{Code, Error, Result};
 use crate::execution_plan::{ExampleRequest, Planner};
-use crate::giving_way::{GiveWay, behind_others};
+use crate::giving_way::{GiveWay, StartsThreads, behind_others};
 use crate::health::HealthTable;
 use crate::listen_options::ListenOptions;
 use crate::listeners::{Listeners, runtime_error};
@@ -152,7 +152,7 @@ impl Engine {
             match Arc::try_unwrap(servable) {
                 Ok(last) => {
                     // If no thread can be started it is freed here.
-                    let _ = self.beside_requests(|| {
+                    let _ = self.beside_requests(StartsThreads::No, || {
                         drop(last);
                         Ok(())
                     });
@@ -171,10 +171,14 @@ impl Engine {
         self.give_way.as_ref().filter(|_| serves())
     }
 
-    /// Do a version's work, which starts no threads that stay, without taking time from requests.
-    fn beside_requests<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    /// Do a version's work without taking time from requests.
+    fn beside_requests<T: Send>(
+        &self,
+        starts_threads: StartsThreads,
+        work: impl FnOnce() -> Result<T> + Send,
+    ) -> Result<T> {
         match self.way_to_give() {
-            Some(give_way) => behind_others(give_way, work),
+            Some(give_way) => behind_others(give_way, starts_threads, work),
             None => work(),
         }
     }

@@ -15,7 +15,7 @@ use pyo3::types::PyBytes;
 use crate::engine::{self, BatchPool, ControlPlane, LoadRequest};
 use crate::error::{Code, Error};
 use crate::execution_plan::ExampleRequest;
-use crate::giving_way::GiveWay;
+use crate::giving_way::{GiveWay, StartsThreads};
 use crate::grpc::reflection::Descriptors;
 use crate::listen_options::{Answering, ListenOptions, Tls};
 use crate::load_loop::Load;
@@ -281,8 +281,11 @@ fn to_python(callback: Py<PyAny>) -> Report {
 
 /// A thread that cannot give way runs as all others do.
 fn to_give_way(callback: Py<PyAny>) -> GiveWay {
-    Arc::new(move |threads| {
-        Python::try_attach(|py| callback.call1(py, (threads,)).map_err(|error| error.write_unraisable(py, None)).ok());
+    Arc::new(move |threads, starts_threads| {
+        let starts_threads = starts_threads == StartsThreads::Yes;
+        Python::try_attach(|py| {
+            callback.call1(py, (threads, starts_threads)).map_err(|error| error.write_unraisable(py, None)).ok()
+        });
     })
 }
 

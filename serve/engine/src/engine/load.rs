@@ -9,6 +9,7 @@ use crate::batching::{Batching, BatchingOptions};
 use crate::error::{Code, Error, Result};
 use crate::execution_plan::{Decision, ExecutionPlan, Facts, Subject};
 use crate::executor::Executable;
+use crate::giving_way::StartsThreads;
 use crate::servable::Servable;
 use crate::tensorflow::{self, Session, SessionOptions};
 use crate::warmup;
@@ -51,7 +52,7 @@ impl Engine {
             Some(iterations) => {
                 let start = Instant::now();
                 let replay = || warmup::replay(&servable, request.path, iterations);
-                let replayed = self.beside_requests(replay);
+                let replayed = self.beside_requests(StartsThreads::No, replay);
                 self.metrics.loading.warmup(&path, start.elapsed(), &replayed);
                 if let (Ok(1..), Some(decision)) = (&replayed, &decision) {
                     self.rehearse(request, &servable, decision)?;
@@ -87,7 +88,7 @@ impl Engine {
         let give_way = self.way_to_give();
         let subject = Subject { servable, since, directory: request.path, warms_up, give_way, facts };
         let (servable, decision) = planner.decide(subject, |options| {
-            // Not beside requests: it starts the threads of its own inter-op pool.
+            // Not beside requests: it may start many threads, which would be nice at first.
             Ok(Arc::new(self.new_servable(request, self.load_session(request, options)?.0)?))
         });
         (servable, Some(decision))
@@ -96,7 +97,7 @@ impl Engine {
     fn load_servable(&self, request: &LoadRequest, given: Option<Executable>) -> Result<(Servable, Option<Facts>)> {
         let (executable, facts) = match given {
             Some(executable) => (executable, None),
-            None => self.beside_requests(|| self.load_session(request, &self.session_options))?,
+            None => self.beside_requests(StartsThreads::Yes, || self.load_session(request, &self.session_options))?,
         };
         Ok((self.new_servable(request, executable)?, facts))
     }

@@ -8,7 +8,7 @@
 use std::sync::{Arc, mpsc};
 
 use crate::error::{Code, Error, Result};
-use crate::giving_way::{GiveWay, this_thread};
+use crate::giving_way::{GiveWay, StartsThreads, this_thread};
 use crate::scheduling::guarded;
 
 type Task = Box<dyn FnOnce() + Send>;
@@ -31,7 +31,7 @@ impl Crew {
         })?;
         let crew = Crew { threads };
         if let Some(give_way) = give_way {
-            give_way(&crew.together(|| Ok(this_thread()))?);
+            give_way(&crew.together(|| Ok(this_thread()))?, StartsThreads::No);
         }
         Ok(crew)
     }
