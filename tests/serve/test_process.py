@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,19 @@ def test_ready_in_time_with_both_addresses_in_one_line(models: Models, tmp_path:
     server = launch("--model_name=m", f"--model_base_path={tmp_path}").wait_until_ready()
     assert server.predict("m", 2.0) == (1, 3.0)
     assert server.rest_predict("m", 2.0).json() == {"predictions": [3.0]}
+    assert server.stop() == 0
+    assert server.lines[-1].endswith("INFO  stopped")
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.4])
+def test_a_load_under_way_does_not_keep_it(models: Models, tmp_path: Path, launch: Launch, seconds: float) -> None:
+    """TensorFlow was taken down under it, and the process ended with SIGABRT or SIGSEGV now and then."""
+    publish(models.wide, tmp_path / "m", 1)
+    flags = ("--model_name=m", f"--model_base_path={tmp_path / 'm'}", "--file_system_poll_wait_seconds=1")
+    server = launch(*flags).wait_until_ready()
+    publish(models.layers, tmp_path / "m", 2)
+    server.wait_for_line("version 2: START -> LOADING")
+    time.sleep(seconds)
     assert server.stop() == 0
     assert server.lines[-1].endswith("INFO  stopped")
 
