@@ -1,7 +1,6 @@
 """A server as a process: runs until a signal ends it, after the requests under way have been answered."""
 
 import logging
-import os
 import signal
 import time
 from types import FrameType
@@ -25,7 +24,7 @@ class _Terminated(BaseException):
 
 
 def serve_until_terminated(**flags: Any) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and end the process with 0; a second signal ends it at once.
+    """Serve until SIGTERM or SIGINT, then drain and return; a second signal ends the process at once.
 
     SIGHUP applies the model config file again.
 
@@ -50,9 +49,6 @@ def serve_until_terminated(**flags: Any) -> None:
         _logger.info("%s: no new requests; those under way are answered", terminated.signal.name)
         server.stop()
         _logger.info("stopped")
-        # Not by returning: a load that is still under way would go on in TensorFlow's library while that is taken down.
-        logging.shutdown()
-        os._exit(0)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
