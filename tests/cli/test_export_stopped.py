@@ -19,11 +19,19 @@ _RECIPE = "output: models/slow\nexport: {source: 'slow.py:model'}\n"
 _COMMANDS = {"export": ["export", "slow.py:model", "-o", "models/slow"], "run": ["run", "slow.yaml"]}
 
 
+@pytest.fixture
+def heeds_interrupts():
+    """Commands that are started heed SIGINT also where the tests run in the background of a script, which ignores it."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
 @pytest.mark.parametrize(
     ("command", "number", "code"),
     [("export", signal.SIGTERM, 143), ("export", signal.SIGINT, 130), ("run", signal.SIGTERM, 143)],
 )
-def test_nothing_is_left(tmp_path, monkeypatch, command, number, code):
+def test_nothing_is_left(tmp_path, monkeypatch, heeds_interrupts, command, number, code):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))

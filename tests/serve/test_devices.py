@@ -48,7 +48,7 @@ def test_a_gpu_that_is_not_there_ends_the_start_with_one_line(launch: Launch, fl
     ("flag", "message"),
     [
         ("--visible_devices=GPU-0", "--visible_devices=GPU-0 is no list of GPUs (write their numbers: 0 or 0,1)"),
-        ("--device=tpu", "Invalid value for '--device': Value error, 'tpu' is not one of 'auto', 'cpu', 'gpu'"),
+        ("--device=tpu", "Invalid value for '--device': 'tpu' is not one of 'auto', 'cpu', 'gpu'"),
     ],
 )
 def test_a_device_that_cannot_be_meant_is_wrong_usage(
