@@ -21,7 +21,7 @@ _COMMANDS = {"export": ["export", "slow.py:model", "-o", "models/slow"], "run": 
 
 @pytest.fixture
 def heeds_interrupts():
-    """Commands that are started heed SIGINT also where the tests run in the background of a script, which ignores it."""
+    """Commands that are started heed SIGINT also where tests run in the background of a script, which ignores it."""
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, usual)
