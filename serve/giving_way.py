@@ -38,16 +38,20 @@ def give_way(threads: Sequence[int], starts_threads: bool) -> None:
             it waits for idle time.
         starts_threads: whether they may start threads that stay.
     """
-    if sys.platform != "linux" or _usual() + _NICER > 19 or (starts_threads and not may_take_back()):
+    if sys.platform != "linux" or _usual() + _NICER > 19:
         return
     with suppress(OSError):
-        takes_idle_time = may_take_back() and _idle_share() >= _IDLE_SHARE
-        for thread in threads:
-            _giving_way.add(thread)
-            os.setpriority(os.PRIO_PROCESS, thread, _usual() + _NICER)
-            if takes_idle_time:
-                os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
-            threading.Thread(target=_look_after, args=(thread,), daemon=True).start()
+        if may_take_back():
+            takes_idle_time = _idle_share() >= _IDLE_SHARE
+            for thread in threads:
+                _giving_way.add(thread)
+                os.setpriority(os.PRIO_PROCESS, thread, _usual() + _NICER)
+                if takes_idle_time:
+                    os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+                threading.Thread(target=_look_after, args=(thread,), daemon=True).start()
+        elif not starts_threads:
+            for thread in threads:
+                os.setpriority(os.PRIO_PROCESS, thread, _usual() + _NICER)
 
 
 def _look_after(thread: int) -> None:
@@ -63,11 +67,10 @@ def _look_after(thread: int) -> None:
             if state == "R" and used - before < _STARVED_SHARE * _STARVED_SECONDS:
                 os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
     _giving_way.discard(thread)
-    if may_take_back():
-        for other in map(int, os.listdir(_THREADS)):
-            with suppress(OSError):
-                if other not in _giving_way and os.getpriority(os.PRIO_PROCESS, other) == _usual() + _NICER:
-                    _make_usual(other)
+    for other in map(int, os.listdir(_THREADS)):
+        with suppress(OSError):
+            if other not in _giving_way and os.getpriority(os.PRIO_PROCESS, other) == _usual() + _NICER:
+                _make_usual(other)
 
 
 def _state_and_seconds(thread: int) -> tuple[str, float]:
