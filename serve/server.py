@@ -15,7 +15,8 @@ from tfs.serve.engine_data_plane import EngineDataPlane
 from tfs.serve.execution import Execution, execution_of
 from tfs.serve.listening import listen, metrics_path_of, tls_of
 from tfs.serve.manager import LoadOptions, Manager
-from tfs.serve.options import LogFormat, ServerOptions, Transition
+from tfs.serve.options import ExecutionMode, LogFormat, ServerOptions, Transition
+from tfs.serve.patience import Patience
 from tfs.serve.request_logs import RequestLogs, check_writable
 from tfs.serve.served_models import ServedModels
 from tfs.serve.source import Source
@@ -56,6 +57,7 @@ class Server:
         self._manager: Manager | None = None
         self._source: Source | None = None
         self._storage: Storage | None = None
+        self._patience: Patience | None = None
         self._config_file: ConfigFile | None = None
         if self._options.model_config_file:
             self._config_file = ConfigFile(
@@ -94,13 +96,15 @@ class Server:
         if self._manager is not None:
             # First, so that a reload that waits for a model is answered.
             self._manager.stop()
+        if self._patience is not None:
+            self._patience.stop()
         if self._engine is not None and not self._engine.shutdown(self._options.drain_seconds):
             _logger.warning("requests were still under way after %g s and were cut off", self._options.drain_seconds)
         if self._source is not None:
             self._source.stop()
         if self._storage is not None:
             self._storage.close()
-        self._engine = self._manager = self._source = self._storage = None
+        self._engine = self._patience = self._manager = self._source = self._storage = None
 
     def reload_config_file(self) -> None:
         """Apply the model config file again, at once or as soon as the server is up; returns before that is done.
@@ -146,6 +150,9 @@ class Server:
         self._manager.start()
         served.wait_for(change)
         self._manager.end_first_load()
+        if options.execution != ExecutionMode.DEFAULT:
+            self._patience = Patience(self._engine)
+            self._patience.start()
         self._addresses = listen(self._engine, options, tls, metrics_path, served)
         if self._config_file:
             self._config_file.follow(models, served.replace)

@@ -183,6 +183,13 @@ impl Engine {
         }
     }
 
+    /// What stands in line for the threads that run models.
+    pub fn line(&self) -> Line {
+        let batches = self.batch_threads.as_ref().map_or(0, |threads| threads.waiting());
+        let inline_runs = lock(&self.servables).values().map(|servable| servable.inline_runs()).sum();
+        Line { waiting: self.run_threads.waiting() + batches, inline_runs }
+    }
+
     /// Open the ports.
     pub fn listen(&self, options: ListenOptions) -> Result<Ports> {
         let mut listeners = lock(&self.listeners);
@@ -236,6 +243,14 @@ impl Engine {
             Err(error) => Err(error.clone()),
         })
     }
+}
+
+/// Who waits for the threads that run models, and who does not.
+pub struct Line {
+    /// Batches, or requests that run alone.
+    pub waiting: usize,
+    /// Runs so far that needed none of these threads.
+    pub inline_runs: u64,
 }
 
 /// The addresses that were bound.

@@ -1,5 +1,6 @@
 //! The classes that Python sees; `_engine.pyi` describes them.
 
+mod callbacks;
 mod settings;
 
 use std::collections::HashMap;
@@ -10,21 +11,20 @@ use std::time::Duration;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
-use crate::engine::{self, BatchPool, ControlPlane, LoadRequest};
+use crate::engine::{self, BatchPool, ControlPlane, Line, LoadRequest};
 use crate::error::{Code, Error};
 use crate::execution_plan::ExampleRequest;
-use crate::giving_way::{GiveWay, StartsThreads};
 use crate::grpc::reflection::Descriptors;
 use crate::listen_options::{Answering, ListenOptions, Tls};
 use crate::load_loop::Load;
 use crate::messages::{ModelVersionStatus, StatusProto};
 use crate::python_executor::{Gate, PythonExecutor};
 use crate::reload::ReloadConfig;
-use crate::report::{self, Report};
+use crate::report;
 use crate::request_log;
 use crate::tensorflow::{self, SessionOptions};
+use callbacks::{call, load_descriptors, make_example, to_give_way, to_python};
 use settings::{batching_options, http2_of};
 
 /// By the name of a code: how many failed with it, and the first one's message.
@@ -171,6 +171,11 @@ impl Engine {
         Ok(py.detach(|| self.engine.unload(model, version))?)
     }
 
+    fn line(&self, py: Python<'_>) -> (usize, u64) {
+        let Line { waiting, inline_runs } = py.detach(|| self.engine.line());
+        (waiting, inline_runs)
+    }
+
     fn log_requests(
         &self,
         py: Python<'_>,
@@ -267,42 +272,4 @@ impl Engine {
             drained
         }))
     }
-}
-
-/// Hand lines to the control plane's log; one for which there is no Python any more goes to stderr.
-fn to_python(callback: Py<PyAny>) -> Report {
-    Arc::new(move |level, line| {
-        let told = Python::try_attach(|py| callback.call1(py, (level as i32, line)).is_ok());
-        if told != Some(true) {
-            eprintln!("{line}");
-        }
-    })
-}
-
-/// A thread that cannot give way runs as all others do.
-fn to_give_way(callback: Py<PyAny>) -> GiveWay {
-    Arc::new(move |threads, starts_threads| {
-        let starts_threads = starts_threads == StartsThreads::Yes;
-        Python::try_attach(|py| {
-            callback.call1(py, (threads, starts_threads)).map_err(|error| error.write_unraisable(py, None)).ok()
-        });
-    })
-}
-
-/// Ask the control plane; an exception that leaves it is its mistake, not the client's.
-fn call(callback: &Py<PyAny>, request: &[u8]) -> (i32, String) {
-    Python::attach(|py| {
-        let answer = callback.call1(py, (PyBytes::new(py, request),)).and_then(|answer| answer.extract(py));
-        answer.unwrap_or_else(|error| (Code::Internal as i32, error.to_string()))
-    })
-}
-
-fn load_descriptors(callback: &Py<PyAny>) -> Result<Vec<u8>, Error> {
-    Python::attach(|py| callback.call0(py).and_then(|descriptors| descriptors.extract(py)))
-        .map_err(|error| Error::internal(error.to_string()))
-}
-
-fn make_example(callback: &Py<PyAny>, name: &str, signature: &[u8]) -> Result<Vec<u8>, Error> {
-    Python::attach(|py| callback.call1(py, (name, PyBytes::new(py, signature))).and_then(|request| request.extract(py)))
-        .map_err(|error| Error::invalid(error.to_string()))
 }

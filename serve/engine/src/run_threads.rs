@@ -41,6 +41,11 @@ impl RunThreads {
         self.pool.on_each_thread(work, until);
     }
 
+    /// Requests that wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.pool.waiting()
+    }
+
     /// Run `work` on one of the threads, when the turn of `queue` has come, and wait for its result.
     ///
     /// Work whose deadline has passed or cannot be met, or whose client is gone (this future was dropped), is not begun.

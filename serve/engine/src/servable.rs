@@ -153,6 +153,11 @@ impl Servable {
             && u128::from(self.average_run.load(Ordering::Relaxed)) < INLINE_LIMIT.as_nanos()
     }
 
+    /// How often the threads that read requests have run it themselves, or zero if they do not now.
+    pub fn inline_runs(&self) -> u64 {
+        if self.runs_inline(0) { self.metrics.runtime.iter().map(Histogram::get_sample_count).sum() } else { 0 }
+    }
+
     /// The threads that must run it, if they are not those that run all other versions.
     pub fn own_threads(&self) -> Option<&RunThreads> {
         self.own_threads.as_ref()

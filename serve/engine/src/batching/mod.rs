@@ -44,6 +44,11 @@ impl BatchThreads {
     pub fn on_each(&self, work: &OnEach, until: Instant) {
         self.pool.on_each_thread(work, until);
     }
+
+    /// Batches that wait for a thread, or for more requests.
+    pub fn waiting(&self) -> usize {
+        self.pool.waiting()
+    }
 }
 
 /// How one version batches.

@@ -41,9 +41,16 @@ impl Crew {
         on_each(&self.threads, work)
     }
 
-    /// Do `work` on one of the threads, always the same, and wait for it.
-    pub fn alone<T: Send + 'static>(&self, work: impl Fn() -> Result<T> + Send + Sync + 'static) -> Result<T> {
-        on_each(&self.threads[..1], work)?.pop().ok_or_else(|| Error::internal("a thread of a crew has ended"))
+    /// Do `work` on the thread whose turn it is, and wait for it.
+    pub fn alone<T: Send + 'static>(
+        &self,
+        turn: usize,
+        work: impl Fn() -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let thread = turn % self.threads.len();
+        on_each(&self.threads[thread..=thread], work)?
+            .pop()
+            .ok_or_else(|| Error::internal("a thread of a crew has ended"))
     }
 }
 
@@ -87,8 +94,9 @@ mod tests {
         let first = ids();
         assert_eq!(first.len(), 3);
         assert_eq!(first, ids());
-        let alone = || crew.alone(|| Ok(thread::current().id())).expect("it works");
-        assert!(first.contains(&alone()) && alone() == alone());
+        let alone = |turn| crew.alone(turn, || Ok(thread::current().id())).expect("it works");
+        assert_eq!(first, (0..3).map(alone).collect());
+        assert_eq!(alone(1), alone(4));
     }
 
     #[test]
@@ -96,7 +104,7 @@ mod tests {
         let crew = Crew::start(2, None).expect("threads start");
         let failed: Result<Vec<()>> = crew.together(|| Err(Error::invalid("no")));
         assert_eq!(failed.expect_err("failed").code, Code::InvalidArgument);
-        let panicked: Result<()> = crew.alone(|| panic!("on purpose"));
+        let panicked: Result<()> = crew.alone(0, || panic!("on purpose"));
         assert_eq!(panicked.expect_err("panicked").code, Code::Internal);
         assert_eq!(crew.together(|| Ok(7)).expect("they live on"), [7, 7]);
     }

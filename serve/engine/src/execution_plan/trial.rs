@@ -54,7 +54,7 @@ impl Trial {
         let calls: Arc<[Call]> = inputs.calls(&servable)?.into();
         let (session, tried) = (Arc::clone(&servable), Arc::clone(&calls));
         let (runs, pass) = crew
-            .alone(move || first_passes(&session, &tried, limit))
+            .alone(0, move || first_passes(&session, &tried, limit))
             .map_err(|error| if error.code == Code::DeadlineExceeded { too_long() } else { error.into() })?;
         if runs == 0 { Err(too_long()) } else { Ok(Trial { servable, calls, runs, pass, plan, crew }) }
     }
@@ -82,7 +82,8 @@ impl Trial {
             return Ok(false);
         }
         let (servable, calls) = (Arc::clone(&self.servable), Arc::clone(&self.calls));
-        let metadata = self.crew.alone(move || session_of(&servable)?.trace(&feeds(&calls[0]), &calls[0].fetches))?;
+        let metadata =
+            self.crew.alone(0, move || session_of(&servable)?.trace(&feeds(&calls[0]), &calls[0].fetches))?;
         Ok(trace::long_share(&metadata)? >= LONG_SHARE)
     }
 }

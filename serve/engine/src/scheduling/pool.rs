@@ -92,6 +92,11 @@ impl<P: Work> Pool<P> {
         }
     }
 
+    /// Batches that wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().queues.batch_count()
+    }
+
     /// Let a piece wait for others, to be run by one of the callers.
     pub fn gather(&self, piece: P) -> std::result::Result<Gathered<'_, P>, Refusal> {
         Ok(match self.put(|queues, now| queues.gather(piece, now))? {

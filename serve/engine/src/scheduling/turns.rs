@@ -204,6 +204,11 @@ impl<P: Piece> Queues<P> {
         self.ring.iter().flat_map(|group| &group.ring).any(|queue| queue.leader.is_none())
     }
 
+    /// Batches that wait.
+    pub fn batch_count(&self) -> usize {
+        self.ring.iter().flat_map(|group| &group.ring).map(Queue::batch_count).sum()
+    }
+
     fn first_ready(&self, now: Instant) -> Option<(usize, usize)> {
         let is_ready = |queue: &Queue<P>| queue.ready_at().is_some_and(|at| at <= now);
         let ready = |group: &Group<P>| group.ring.iter().position(is_ready);
