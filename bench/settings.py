@@ -94,11 +94,24 @@ def empty_rpc(settings: Settings, address: str, clients: int, streams: int) -> C
     return closed_grpc(settings, Call(address, _HEALTH, b"", _HEALTH_REPLY_BYTES), clients, streams)
 
 
-def closed_rest(settings: Settings, urls: list[str], body: bytes, connections: int, *, factor: float = 1) -> Cell:
-    """Return the cell of a REST request in a closed loop, sent to the URLs in turn; each counts as `factor`."""
+def closed_rest(  # noqa: PLR0913  the shape of a load
+    settings: Settings,
+    urls: list[str],
+    body: bytes,
+    connections: int,
+    *,
+    streams: int | None = None,
+    factor: float = 1,
+) -> Cell:
+    """Return the cell of a REST request in a closed loop, sent to the URLs in turn; each counts as `factor`.
+
+    Over HTTP/1.1, or over HTTP/2 with `streams` at a time on each connection.
+    """
 
     def cell(seconds: float) -> Sample:
-        sample = rest_load(urls, body, connections=connections, seconds=seconds, scratch=settings.scratch)
+        sample = rest_load(
+            urls, body, connections=connections, streams=streams, seconds=seconds, scratch=settings.scratch
+        )
         return sample.scaled(factor)
 
     return cell

@@ -16,7 +16,7 @@ from .sample import FailedRequestsError, Sample, closed_loop_sample, pinned, req
 __all__ = ["Call", "grpc_load", "rest_load"]
 
 _GRPC = ("-H", "content-type: application/grpc", "-H", "te: trailers")
-_REST = ("--h1", "-H", "content-type: application/json")
+_REST = ("-H", "content-type: application/json")
 _FRAME_BYTES = 5  # gRPC's prefix of a message: a flag and its length
 _MANY_CONNECTIONS = 256
 _CONNECTIONS_A_SECOND = 1024
@@ -57,13 +57,18 @@ def grpc_load(  # noqa: PLR0913  the shape of a load
     return sample
 
 
-def rest_load(urls: Sequence[str], body: bytes, *, connections: int, seconds: float, scratch: Path) -> Sample:
-    """POST `body` to the URLs of one server in turn, over `connections` connections, one request at a time on each.
+def rest_load(  # noqa: PLR0913  the shape of a load
+    urls: Sequence[str], body: bytes, *, connections: int, streams: int | None = None, seconds: float, scratch: Path
+) -> Sample:
+    """POST `body` to the URLs of one server in turn, over `connections` connections.
+
+    Over HTTP/1.1 with one request at a time on each, or over HTTP/2 with `streams` at a time.
 
     Raises:
         FailedRequestsError: a request failed or had another status than 2xx.
     """
-    sample, _, _ = _run([f"-c{connections}", *_REST], urls, body, seconds, scratch, None)
+    http = ["--h1"] if streams is None else [f"-m{streams}"]
+    sample, _, _ = _run([f"-c{connections}", *http, *_REST], urls, body, seconds, scratch, None)
     return sample
 
 

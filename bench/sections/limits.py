@@ -17,6 +17,7 @@ _STARTS = 3
 _IN_PROCESS = "in process"
 _EMPTY_1, _PREDICT_1, _REST_1 = "empty RPC, 1 stream", "gRPC Predict, 1 stream", "REST predict, 1 connection"
 _EMPTY, _PREDICT, _REST = "empty RPC, 8 x 16 streams", "gRPC Predict, 8 x 16 streams", "REST predict, 32 connections"
+_REST_2 = "REST predict over HTTP/2, 32 connections x 4"  # as many requests at a time as over gRPC
 
 
 def _measure(settings: Settings, name: str) -> Result:
@@ -40,6 +41,7 @@ def _measure(settings: Settings, name: str) -> Result:
                 _EMPTY: empty_rpc(settings, server.grpc_address, 8, 16),
                 _PREDICT: closed_grpc(settings, call, 8, 16),
                 _REST: closed_rest(settings, [url], body, 32),
+                _REST_2: closed_rest(settings, [url], body, 32, streams=4),
             },
         )
         figures = {
@@ -78,7 +80,8 @@ def _targets(result: Result) -> list[Target]:
     figures = result.figures
     return [
         at_least("trivial model: Predict over the empty RPC, 8 x 16", 0.75, lambda: table.ratio(_PREDICT, _EMPTY)),
-        at_least("trivial model: REST over gRPC, many clients", 0.8, lambda: table.ratio(_REST, _PREDICT)),
+        at_least("trivial model: REST over HTTP/1.1 over gRPC", 0.8, lambda: table.ratio(_REST, _PREDICT)),
+        at_least("trivial model: REST over HTTP/2 over gRPC", 0.8, lambda: table.ratio(_REST_2, _PREDICT)),
         at_most(
             "one stream: gRPC's p50 above the empty RPC's",
             60,
@@ -117,7 +120,11 @@ second being the better one.
 
 Requests over HTTP/1.1 come one at a time on a connection and share nothing: 44% of a REST request is the kernel's time,
 31% in `writev`, and a path that is not there is answered about 100,000 times a second. Where gRPC has one request at a
-time on a connection too, 32 connections bring 44,000 requests/s, and REST 54,000.""",
+time on a connection too, 32 connections bring 44,000 requests/s, and REST 54,000.
+
+Over HTTP/2, as proxies can speak it to the REST port, requests come together and replies leave together as with gRPC: a
+REST request took 12.2 us of the server's processor time (18.0 over HTTP/1.1, 11.3 over gRPC), 2.4 of them the
+kernel's; with a task for each request, as hyper does it, it was 20.5.""",
     _targets,
     _details,
 )

@@ -30,7 +30,7 @@ def test_a_section_is_measured_kept_and_told(tmp_path):
     text = page.read_text()
     assert done.stdout.strip() == text.strip()
     rates = [float(rate.replace(",", "")) for rate in re.findall(r"\| ([\d,]+) \([\d,]+-[\d,]+\)", text)]
-    assert len(rates) == 7
+    assert len(rates) == 8
     assert min(rates) > 100
     assert "by `python bench/run.py --only trivial --seconds 0.2 --rounds 1`" in text
 

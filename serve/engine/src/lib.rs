@@ -6,6 +6,7 @@ mod access_log;
 mod background;
 mod batching;
 mod call;
+mod connection;
 mod engine;
 mod error;
 mod examples;

@@ -1,5 +1,6 @@
 """Many requests at once: each is answered by one version, and none suffers from another one's client."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -191,3 +192,32 @@ def test_rest_api_timeout_in_ms_bounds_the_run(steady: Slow) -> None:
     assert (response.status_code, list(response.json())) == (504, ["error"])
     assert 2.4 < time.monotonic() - start < 3.5
     assert steady.over_rest(1.0) == 1.0
+
+
+def test_requests_over_one_http2_connection_are_answered_on_their_own(client: Slow) -> None:
+    """A slow one, a large one and a broken one hold up none of many short ones, nor change their answers."""
+    order: list[str] = []
+
+    async def post(http: httpx.AsyncClient, name: str, model: str, body: bytes) -> httpx.Response:
+        response = await http.post(f"/v1/models/{model}:predict", content=body)
+        order.append(name)
+        return response
+
+    async def all_at_once() -> list[httpx.Response]:
+        rows = b",".join(b"1.0" for _ in range(500_000))  # 2 MB in flight are more than HTTP/2 allows by itself
+        others = [("slow", "switching", b'{"instances": [%d]}' % LONG), ("broken", "line", b'{"instances": [')]
+        large = ("large", "line", b'{"instances": [%s]}' % rows)
+        short = [(f"{number}", "line", b'{"instances": [%d]}' % number) for number in range(80)]
+        limits = httpx.Limits(max_connections=1)
+        async with httpx.AsyncClient(
+            base_url=f"http://{client.server.rest_address}", http1=False, http2=True, limits=limits, timeout=60
+        ) as http:
+            return await asyncio.gather(*(post(http, *sent) for sent in [*others, large, *short]))
+
+    slow, broken, large, *short = asyncio.run(all_at_once())
+    assert {response.http_version for response in [slow, broken, large, *short]} == {"HTTP/2"}
+    assert slow.json() == {"predictions": [LONG]}
+    assert (broken.status_code, list(broken.json())) == (400, ["error"])
+    assert len(large.json()["predictions"]) == 500_000
+    assert [response.json()["predictions"] for response in short] == [[0.5 * number + 2] for number in range(80)]
+    assert order.index("slow") > max(order.index(f"{number}") for number in range(80))

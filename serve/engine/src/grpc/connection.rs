@@ -1,20 +1,10 @@
-//! One HTTP/2 connection.
-//!
-//! hyper gives each request a task of its own, and tokio runs the connection as soon as the first of them has answered: a
-//! reply that is there at once costs a task, and mostly a write to the socket as well. Here the requests that came
-//! together are begun by the connection's own task, and the replies leave in one write. A request that has to wait gets its
-//! own task then, and so does what is left when the time is up, so that other threads can take it.
+//! One HTTP/2 connection of gRPC.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,17 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::Services;
-
-/// A stream may send this much before the server must have read it. HTTP/2's default of 64 KiB makes a large tensor wait
-/// for a round trip every 64 KiB.
-const WINDOW_BYTES: u32 = 4 << 20;
+use crate::connection::{Connection, Requests, WINDOW_BYTES};
 
 /// A client may put this much into one frame. Each is read and handed on by itself: with HTTP/2's default of 16 KiB large
 /// tensors from clients that use it (gRPC's own do) took almost twice the CPU time.
 const FRAME_BYTES: u32 = 256 << 10;
-
-/// How long a connection begins requests before it leaves the others to other threads.
-const TURN: Duration = Duration::from_micros(250);
 
 /// Serve a connection until its client closes it, or until `stop` is cancelled and its requests are answered.
 pub async fn serve<I>(io: I, peer: Option<SocketAddr>, services: Arc<Services>, stop: CancellationToken)
@@ -78,7 +62,7 @@ where
         () = stop.cancelled() => None,
         () = pass(limits.max_connection_age) => limits.max_connection_age_grace,
     };
-    connection.http.as_mut().graceful_shutdown();
+    connection.http().graceful_shutdown();
     tokio::select! {
         _ = connection => {}
         () = pass(grace) => {}
@@ -90,193 +74,5 @@ async fn pass(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
-    }
-}
-
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Requests that have come and are not begun yet.
-#[derive(Clone, Default)]
-struct Requests(Arc<Mutex<Vec<Task>>>);
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Requests {
-    fn execute(&self, request: F) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(request));
-    }
-}
-
-impl Requests {
-    fn take(&self) -> Vec<Task> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// hyper's connection, and the requests that it reads.
-struct Connection<C> {
-    http: Pin<Box<C>>,
-    requests: Requests,
-    /// Requests with a task of their own.
-    waiting: Arc<AtomicUsize>,
-    has_given_way: bool,
-}
-
-impl<C> Connection<C> {
-    fn new(http: C, requests: Requests) -> Connection<C> {
-        Connection { http: Box::pin(http), requests, waiting: Arc::default(), has_given_way: false }
-    }
-
-    /// Poll a request for the first time, here if there is time for it.
-    fn begin(&self, mut request: Task, end: Instant) {
-        if Instant::now() >= end {
-            return self.spawn(request);
-        }
-        // Its task polls it again, with a waker that counts.
-        let mut context = Context::from_waker(Waker::noop());
-        // A panic ends the request and no other.
-        match catch_unwind(AssertUnwindSafe(|| request.as_mut().poll(&mut context))) {
-            Ok(Poll::Pending) => self.spawn(request),
-            Ok(Poll::Ready(())) | Err(_) => {}
-        }
-    }
-
-    fn spawn(&self, request: Task) {
-        let waits = Waits::begin(&self.waiting);
-        tokio::spawn(async move {
-            request.await;
-            drop(waits);
-        });
-    }
-}
-
-/// A request with a task of its own, for as long as it has one.
-struct Waits(Arc<AtomicUsize>);
-
-impl Waits {
-    fn begin(waiting: &Arc<AtomicUsize>) -> Waits {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Waits(Arc::clone(waiting))
-    }
-}
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl<C: Future> Future for Connection<C> {
-    type Output = C::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
-        // Once behind whatever is ready to run on this thread, if that may be requests of this connection: their replies
-        // are then there to leave with the first one.
-        self.has_given_way = !self.has_given_way && self.waiting.load(Ordering::Relaxed) > 0;
-        if self.has_given_way {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let end = Instant::now() + TURN;
-        loop {
-            if let Poll::Ready(outcome) = self.http.as_mut().poll(context) {
-                self.requests.take().into_iter().for_each(|request| self.spawn(request));
-                return Poll::Ready(outcome);
-            }
-            let requests = self.requests.take();
-            if requests.is_empty() {
-                return Poll::Pending;
-            }
-            requests.into_iter().for_each(|request| self.begin(request, end));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A connection that reads some requests when it is polled first, and ends when it finds all of them answered.
-    struct Http {
-        requests: Requests,
-        unread: Vec<Task>,
-        answered: Arc<AtomicUsize>,
-        wanted: usize,
-        /// How many were answered whenever it was polled.
-        seen: Vec<usize>,
-    }
-
-    impl Future for Http {
-        type Output = Vec<usize>;
-
-        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Vec<usize>> {
-            for request in std::mem::take(&mut self.unread) {
-                self.requests.execute(request);
-            }
-            let answered = self.answered.load(Ordering::SeqCst);
-            self.seen.push(answered);
-            if answered == self.wanted {
-                return Poll::Ready(std::mem::take(&mut self.seen));
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-    }
-
-    async fn answer(count: usize, request: impl Fn(usize, Arc<AtomicUsize>) -> Task) -> Vec<usize> {
-        let (requests, answered) = (Requests::default(), Arc::<AtomicUsize>::default());
-        let unread = (0..count).map(|number| request(number, Arc::clone(&answered))).collect();
-        let http = Http { requests: requests.clone(), unread, answered, wanted: count, seen: Vec::new() };
-        Connection::new(http, requests).await
-    }
-
-    #[tokio::test]
-    async fn replies_that_are_there_at_once_leave_together() {
-        let seen = answer(10, |_, answered| {
-            Box::pin(async move {
-                answered.fetch_add(1, Ordering::SeqCst);
-            })
-        })
-        .await;
-        assert_eq!(seen, [0, 10]);
-    }
-
-    #[tokio::test]
-    async fn a_request_that_waits_keeps_nobody() {
-        let seen = answer(10, |number, answered| {
-            Box::pin(async move {
-                if number == 3 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                answered.fetch_add(1, Ordering::SeqCst);
-            })
-        })
-        .await;
-        assert_eq!((seen[0], seen[1], seen.last()), (0, 9, Some(&10)));
-    }
-
-    #[tokio::test]
-    async fn a_panic_ends_no_other_request() {
-        let seen = answer(10, |number, answered| {
-            Box::pin(async move {
-                answered.fetch_add(1, Ordering::SeqCst);
-                if number % 4 == 3 {
-                    tokio::task::yield_now().await;
-                }
-                assert!(number % 4 < 2, "on purpose");
-            })
-        })
-        .await;
-        assert_eq!(seen.last(), Some(&10));
-    }
-
-    #[tokio::test]
-    async fn what_does_not_fit_into_a_turn_goes_to_other_tasks() {
-        let seen = answer(10, |_, answered| {
-            Box::pin(async move {
-                std::thread::sleep(2 * TURN);
-                answered.fetch_add(1, Ordering::SeqCst);
-            })
-        })
-        .await;
-        assert_eq!((seen[0], seen[1], seen.last()), (0, 1, Some(&10)));
     }
 }

@@ -18,13 +18,14 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::Subject;
+use crate::connection::{Connection, Requests, WINDOW_BYTES};
 use crate::error::{Code, Error, Result};
 use crate::json::write_string;
 use crate::metrics::{Api, Entrypoint};
@@ -37,7 +38,6 @@ const API: &str = "/v1/";
 /// Serve on `listener` until `stop` is cancelled and every request under way is answered.
 pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationToken) {
     let connections = GracefulShutdown::new();
-    let http = auto::Builder::new(TokioExecutor::new());
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
@@ -54,9 +54,12 @@ pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationTo
         let _ = stream.set_nodelay(true);
         let serving = serving.clone();
         let service = service_fn(move |request| answer(serving.clone(), peer, request));
+        let requests = Requests::default();
+        let mut http = auto::Builder::new(requests.clone());
+        http.http2().initial_stream_window_size(WINDOW_BYTES).initial_connection_window_size(4 * WINDOW_BYTES);
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service).into_owned());
         // An error ends this connection only: the client broke it off or spoke no HTTP.
-        tokio::spawn(async move { drop(connection.await) });
+        tokio::spawn(async move { drop(Connection::new(connection, requests).await) });
     }
     drop(listener);
     connections.shutdown().await;
