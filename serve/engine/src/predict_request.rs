@@ -58,11 +58,7 @@ impl<'a> Spec<'a> {
     }
 
     pub fn choice(&self) -> VersionChoice<'a> {
-        match (self.version, self.label) {
-            (Some(number), _) => VersionChoice::Number(number),
-            (None, Some(label)) => VersionChoice::Label(label),
-            (None, None) => VersionChoice::Latest,
-        }
+        VersionChoice::of(self.version, self.label)
     }
 }
 

@@ -20,6 +20,17 @@ pub enum VersionChoice<'a> {
     Label(&'a str),
 }
 
+impl<'a> VersionChoice<'a> {
+    /// What a request means that names a version, a label, both or none. The number counts.
+    pub fn of(number: Option<i64>, label: Option<&'a str>) -> VersionChoice<'a> {
+        match (number, label) {
+            (Some(number), _) => VersionChoice::Number(number),
+            (None, Some(label)) => VersionChoice::Label(label),
+            (None, None) => VersionChoice::Latest,
+        }
+    }
+}
+
 #[derive(Clone, Default)]
 struct Model {
     versions: BTreeMap<i64, Arc<Servable>>,

@@ -85,11 +85,8 @@ fn parse<M: prost::Message + Default>(message: &bytes::Bytes) -> Result<M> {
 /// Pin the servable that a ModelSpec means.
 fn resolve(serving: &Serving, spec: &ModelSpec) -> Result<Arc<Servable>> {
     serving.notes.model(&spec.name);
-    let choice = match (&spec.version, &spec.version_label) {
-        (Some(version), _) => VersionChoice::Number(version.value),
-        (None, Some(label)) => VersionChoice::Label(label),
-        (None, None) => VersionChoice::Latest,
-    };
+    let number = spec.version.as_ref().map(|version| version.value);
+    let choice = VersionChoice::of(number, spec.version_label.as_deref());
     let servable = serving.routes.resolve(&spec.name, choice)?;
     serving.notes.servable(&servable);
     Ok(servable)

@@ -91,11 +91,7 @@ impl Target {
     }
 
     pub fn choice(&self) -> VersionChoice<'_> {
-        match (&self.version, &self.label) {
-            (Some(number), _) => VersionChoice::Number(*number),
-            (None, Some(label)) => VersionChoice::Label(label),
-            (None, None) => VersionChoice::Latest,
-        }
+        VersionChoice::of(self.version, self.label.as_deref())
     }
 }
 
