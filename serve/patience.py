@@ -23,7 +23,8 @@ class Patience:
     time. Not so if they run a model themselves, whose requests stand in no line, nor if the cores are busy with
     other things than runs: then they would only be late.
 
-    Only Linux has this; elsewhere threads run as all others do.
+    Only Linux has this; elsewhere threads run as all others do, and so they do if the process was started with a policy
+    of its own (`chrt`).
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -33,7 +34,7 @@ class Patience:
 
     def start(self) -> None:
         """Begin to watch."""
-        if hasattr(os, "SCHED_BATCH"):
+        if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
             self._thread.start()
 
     def stop(self) -> None:
