@@ -137,10 +137,11 @@ class Engine:
         """
     def unload(self, model: str, version: int) -> None:
         """Wait until no request uses the version any more, then free it. It must not be routed any longer."""
-    def line(self) -> tuple[int, int]:
+    def line(self) -> tuple[int, Sequence[tuple[str, int, bool]]]:
         """Return how many requests, or batches of them, wait for a thread that runs models.
 
-        Also how often models were run so far by the threads that read requests, for which nobody waits in line.
+        Also, for each loaded version, its model, how many calls this has had so far, and whether they are run by the
+        threads that read requests, so that nobody waits in line for them.
         """
     def log_requests(self, models: Mapping[str, tuple[str, float, bytes]], max_bytes: int) -> None:
         """Log the requests to these models from now on, and to no others; no version needs to be loaded again.

@@ -9,7 +9,7 @@ from tfs.serve._engine import Engine
 
 __all__ = ["Patience"]
 
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS, _LOOKS = 0.1, 3
 _SOCKET_THREADS = "tfs-io"
 _THREADS = Path("/proc/self/task")
 
@@ -20,8 +20,10 @@ class Patience:
     A request that finds others in line waits longer for its run than for being read. But a thread that wakes up to read
     it, or to write an answer, takes the core from a run at once, several times in each. So as long as requests are in
     line these threads do not (`SCHED_BATCH`, see sched(7)): they read and write when a run ends or has had its share of
-    time. Not so if they run a model themselves, whose requests stand in no line, nor if the cores are busy with
-    other things than runs: then they would only be late.
+    time.
+
+    Not so if a second model is asked, whose turn may be next, nor if these threads run the model themselves, nor if the
+    cores are busy with other things than runs: then requests would only be late. Nor for a line that will soon be over.
 
     Only Linux has this; elsewhere threads run as all others do, and so they do if the process was started with a policy
     of its own (`chrt`).
@@ -44,14 +46,21 @@ class Patience:
             self._thread.join()
 
     def _watch(self) -> None:
-        was_patient, _, inline_runs = False, *self._engine.line()
+        is_patient, looks, before = False, 0, self._calls()[1]
         while not self._stopping.wait(_LOOK_SECONDS):
-            before = inline_runs
-            waiting, inline_runs = self._engine.line()
-            patient = waiting > 0 and inline_runs == before
-            if patient != was_patient:
-                _schedule(os.SCHED_BATCH if patient else os.SCHED_OTHER)
-                was_patient = patient
+            waiting, calls = self._calls()
+            asked = [call for model, call in calls.items() if call != before.get(model)]
+            before = calls
+            has_line = waiting > 0 and len(asked) == 1 and not any(are_inline for _, are_inline in asked)
+            looks = looks + 1 if has_line else 0
+            if is_patient != (looks >= _LOOKS):
+                is_patient = not is_patient
+                _schedule(os.SCHED_BATCH if is_patient else os.SCHED_OTHER)
+
+    def _calls(self) -> tuple[int, dict[str, tuple[int, bool]]]:
+        """Return the length of the line; and of each model how many calls it has had, and whether they need no line."""
+        waiting, versions = self._engine.line()
+        return waiting, {model: (count, are_inline) for model, count, are_inline in versions}
 
 
 def _schedule(policy: int) -> None:

@@ -71,7 +71,7 @@ def test_threads_of_sockets_are_patient_as_long_as_there_is_a_line(
     server.wait_for(lambda: _socket_policies(server) == {os.SCHED_OTHER})
 
 
-def test_they_are_not_while_they_run_a_model_themselves(start: Callable[..., RunningServer]) -> None:
+def test_they_are_not_while_another_model_is_asked(start: Callable[..., RunningServer]) -> None:
     server = start()
     with _clients(server, "slow", _STEPS, 16):
         server.wait_for(lambda: _socket_policies(server) == {os.SCHED_BATCH})

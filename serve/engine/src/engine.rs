@@ -27,7 +27,7 @@ use crate::report::{Level, Report};
 use crate::request_log::{self, RequestLogs};
 use crate::routing::Routes;
 use crate::run_threads::RunThreads;
-use crate::servable::Servable;
+use crate::servable::{Calls, Servable};
 use crate::serving::Shared;
 use crate::tensorflow::{self, Device, Session, SessionOptions};
 
@@ -186,8 +186,8 @@ impl Engine {
     /// What stands in line for the threads that run models.
     pub fn line(&self) -> Line {
         let batches = self.batch_threads.as_ref().map_or(0, |threads| threads.waiting());
-        let inline_runs = lock(&self.servables).values().map(|servable| servable.inline_runs()).sum();
-        Line { waiting: self.run_threads.waiting() + batches, inline_runs }
+        let calls = lock(&self.servables).values().map(|servable| servable.calls()).collect();
+        Line { waiting: self.run_threads.waiting() + batches, calls }
     }
 
     /// Open the ports.
@@ -245,12 +245,12 @@ impl Engine {
     }
 }
 
-/// Who waits for the threads that run models, and who does not.
+/// Who waits for the threads that run models.
 pub struct Line {
     /// Batches, or requests that run alone.
     pub waiting: usize,
-    /// Runs so far that needed none of these threads.
-    pub inline_runs: u64,
+    /// Of each version that is loaded.
+    pub calls: Vec<Calls>,
 }
 
 /// The addresses that were bound.

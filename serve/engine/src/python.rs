@@ -171,9 +171,9 @@ impl Engine {
         Ok(py.detach(|| self.engine.unload(model, version))?)
     }
 
-    fn line(&self, py: Python<'_>) -> (usize, u64) {
-        let Line { waiting, inline_runs } = py.detach(|| self.engine.line());
-        (waiting, inline_runs)
+    fn line(&self, py: Python<'_>) -> (usize, Vec<(String, u64, bool)>) {
+        let Line { waiting, calls } = py.detach(|| self.engine.line());
+        (waiting, calls.into_iter().map(|calls| (calls.model, calls.count, calls.are_inline)).collect())
     }
 
     fn log_requests(

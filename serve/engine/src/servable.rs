@@ -39,6 +39,15 @@ struct ServableMetrics {
     execution_plan: OnceLock<ShownPlan>,
 }
 
+/// The calls of a model; its versions count them together.
+pub struct Calls {
+    pub model: String,
+    /// So far.
+    pub count: u64,
+    /// Whether the threads that read requests run them now.
+    pub are_inline: bool,
+}
+
 /// An executor with its signatures.
 pub struct Servable {
     pub model: String,
@@ -153,9 +162,13 @@ impl Servable {
             && u128::from(self.average_run.load(Ordering::Relaxed)) < INLINE_LIMIT.as_nanos()
     }
 
-    /// How often the threads that read requests have run it themselves, or zero if they do not now.
-    pub fn inline_runs(&self) -> u64 {
-        if self.runs_inline(0) { self.metrics.runtime.iter().map(Histogram::get_sample_count).sum() } else { 0 }
+    /// What has been asked of it.
+    pub fn calls(&self) -> Calls {
+        Calls {
+            model: self.model.clone(),
+            count: self.metrics.runtime.iter().map(Histogram::get_sample_count).sum(),
+            are_inline: self.runs_inline(0),
+        }
     }
 
     /// The threads that must run it, if they are not those that run all other versions.
