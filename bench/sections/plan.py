@@ -74,7 +74,8 @@ def _targets_of(name: str, table: Table) -> list[Target]:
 def _details(result: Result) -> list[str]:
     chosen = (f"- {name}: {line}" for name, line in result.figures["chosen"].items())
     limits = (
-        f"{name} {plan} (`auto` with {_CLIENTS} clients: {table.ratio(_row('auto', _CLIENTS), _IN_PROCESS):.2f} of it)"
+        f"{name} {plan}, {table.ratio(_IN_PROCESS, _row('default', _CLIENTS)):.2f} times `default` with {_CLIENTS} "
+        f"clients (`auto`: {table.ratio(_row('auto', _CLIENTS), _IN_PROCESS):.2f} of it)"
         for (name, table), plan in zip(result.tables.items(), result.figures["in process"].values(), strict=True)
     )
     return [
