@@ -109,22 +109,32 @@ TRIVIAL = Section(
     """\
 y = 0.5 x + 2: what it costs is what the server costs.
 
-A Predict took 10.5 us of the server's processor time (`/proc/PID/stat`), the empty RPC 5.8 us. By `perf record -e
-cpu-clock --call-graph dwarf -p PID` 36% of a Predict are TensorFlow's, the run itself and its tensors, 18% HTTP/2
-(h2), 13% the kernel, half of that writing to sockets, and 6% the engine's own functions; the rest is allocating,
-copying small pieces of memory, and headers. What was done, each measured in turn with what was there before: requests
-that come together over a connection are begun together, so that replies share writes (19 to 12.4 us); unary messages
-are read without tonic's streams (12.3 to 10.9); mimalloc (11.5 to 10.9); the memory of tensors from it too (11.2 to
-10.5). The ratio to the empty RPC follows the machine: within two hours of a day it was 0.79 and 0.70, the build of the
-second being the better one.
+A Predict takes 11.6 us of the server's processor time (`/proc/PID/stat`), the empty RPC 5.6 us. By `perf record -e
+cpu-clock --call-graph dwarf -p PID` 36% of a Predict are TensorFlow's `TF_SessionRun`, of which it spends three fifths
+in its executor; 28% are HTTP/2 (h2), 13% the kernel, two thirds of that writing to sockets; 4% read the request's
+tensors and 2% write the reply's; the rest is allocating, copying small pieces of memory, headers and metrics. What was
+done, each measured in turn with what was there before: requests that come together over a connection are begun
+together, so that replies share writes (19 to 12.4 us); unary messages are read without tonic's streams (12.3 to 10.9);
+mimalloc (11.5 to 10.9); the memory of tensors from it too (11.2 to 10.5); all crates optimized as one (fat LTO, when
+the machine's neighbours made everything slower: 13.1 to 11.6, 8% more requests). The last one saves the empty RPC
+more, a fifth of its time (14% more requests), and so leaves the ratio of the two where it was. That follows the
+machine: within two hours of a day it was 0.79 and 0.70, the build of the second being the better one; when a loop in
+process had two fifths of the speed of that day, 0.68.
+
+Left out: TensorFlow's single-threaded executor (`ConfigProto.experimental.executor_type`). In process the trivial
+model ran 1.35 times as often with it, DeepFM 1.05 to 1.09 times, the encoder as often; but a Predict took only 4%
+less, its errors do not name the node that failed, and it cannot run the control flow of TF 1. Another allocator for
+TensorFlow too (mimalloc or tcmalloc by `LD_PRELOAD`: 1.16 and 1.19 times in process) changed a Predict by less than
+the noise.
 
 Requests over HTTP/1.1 come one at a time on a connection and share nothing: 44% of a REST request is the kernel's time,
 31% in `writev`, and a path that is not there is answered about 100,000 times a second. Where gRPC has one request at a
 time on a connection too, 32 connections bring 44,000 requests/s, and REST 54,000.
 
 Over HTTP/2, as proxies can speak it to the REST port, requests come together and replies leave together as with gRPC: a
-REST request took 12.2 us of the server's processor time (18.0 over HTTP/1.1, 11.3 over gRPC), 2.4 of them the
-kernel's; with a task for each request, as hyper does it, it was 20.5.""",
+REST request takes 12.2 us of the server's processor time (18.6 over HTTP/1.1, 11.6 over gRPC), 2.4 of them the
+kernel's; with a task for each request, as hyper does it, it was 20.5. Optimizing all crates as one gave 19% more
+requests here, 6% over HTTP/1.1.""",
     _targets,
     _details,
 )
