@@ -131,7 +131,11 @@ encoder_tokens 143 ms. Niceness alone leaves run threads waiting for the thread 
 `/proc/PID/task/*/schedstat` up to half of a core's time although their share is ten times as large: who wakes up does
 not take a nice thread's place at once. At half of the peak, in six runs each in turn, p99 during the exchange was 1.9
 times the steady one (0.9 to 2.7, median) with idle time only and 3.4 times (1.2 to 9.4) with niceness 10; niceness 19
-and shorter slices (`sched_setattr`) changed little.""",
+and shorter slices (`sched_setattr`) changed little.
+
+The ratio follows what the machine's neighbours leave. When a loop in process had its full speed it was 0.97
+(encoder_tokens) and 0.67 (deepfm_ids); hours later, at half of that speed and with loads that took 1.2 to 1.4 times as
+long, two measurements within a quarter of an hour gave 2.29 and 2.04, then 2.75 and 1.23.""",
     _targets,
     _details,
     tools=("ghz",),
