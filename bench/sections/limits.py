@@ -111,7 +111,7 @@ y = 0.5 x + 2: what it costs is what the server costs.
 
 A Predict takes 11.6 us of the server's processor time (`/proc/PID/stat`), the empty RPC 5.6 us. By `perf record -e
 cpu-clock --call-graph dwarf -p PID` 36% of a Predict are TensorFlow's `TF_SessionRun`, of which it spends three fifths
-in its executor; 28% are HTTP/2 (h2), 13% the kernel, two thirds of that writing to sockets; 4% read the request's
+in its executor; 20% are HTTP/2 (h2), 13% the kernel, two thirds of that writing to sockets; 4% read the request's
 tensors and 2% write the reply's; the rest is allocating, copying small pieces of memory, headers and metrics. What was
 done, each measured in turn with what was there before: requests that come together over a connection are begun
 together, so that replies share writes (19 to 12.4 us); unary messages are read without tonic's streams (12.3 to 10.9);
