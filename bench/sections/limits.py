@@ -115,11 +115,11 @@ in its executor; 20% are HTTP/2 (h2), 13% the kernel, two thirds of that writing
 tensors and 2% write the reply's; the rest is allocating, copying small pieces of memory, headers and metrics. What was
 done, each measured in turn with what was there before: requests that come together over a connection are begun
 together, so that replies share writes (19 to 12.4 us); unary messages are read without tonic's streams (12.3 to 10.9);
-mimalloc (11.5 to 10.9); the memory of tensors from it too (11.2 to 10.5); all crates optimized as one (fat LTO, when
-the machine's neighbours made everything slower: 13.1 to 11.6, 8% more requests). The last one saves the empty RPC
-more, a fifth of its time (14% more requests), and so leaves the ratio of the two where it was. That follows the
-machine: within two hours of a day it was 0.79 and 0.70, the build of the second being the better one; when a loop in
-process had two fifths of the speed of that day, 0.68.
+mimalloc (11.5 to 10.9); the memory of tensors from it too (11.2 to 10.5); all crates optimized as one (fat LTO: 0.89
+of the time, 8% more requests, medians of 11 rounds in turn on a machine whose neighbours made everything slower). The
+last one saves the empty RPC more, a fifth of its time (14% more requests), and so leaves the ratio of the two where it
+was. That follows the machine: within two hours of a day it was 0.79 and 0.70, the build of the second being the better
+one; when a loop in process had two fifths of the speed of that day, 0.68.
 
 Left out: TensorFlow's single-threaded executor (`ConfigProto.experimental.executor_type`). In process the trivial
 model ran 1.35 times as often with it, DeepFM 1.05 to 1.09 times, the encoder as often; but a Predict took only 4%

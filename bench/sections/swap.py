@@ -136,7 +136,7 @@ and shorter slices (`sched_setattr`) changed little.
 The ratio follows what the machine's neighbours leave. When a loop in process had its full speed it was 0.97
 (encoder_tokens) and 0.67 (deepfm_ids); hours later, at half of that speed and with loads that took 1.2 to 1.4 times as
 long, three measurements within an hour gave 2.29 and 2.04, 2.75 and 1.23, 3.38 and 2.31. Right after the last one the
-engine of that morning had 2.32 and 2.11, so it is the machine.""",
+engine of the first measurement had 2.32 and 2.11, so by this one comparison it is the machine.""",
     _targets,
     _details,
     tools=("ghz",),
